@@ -1,4 +1,4 @@
-//! What every part of a process shares. Built once, in `main`; cloned everywhere.
+//! The context that every part of a process shares. Built once, in `main`; cloned everywhere.
 
 use std::sync::Arc;
 

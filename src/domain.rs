@@ -1,4 +1,4 @@
-//! What Tocsin decides: pure functions over values. No IO, no async, no clock.
+//! Decisions: pure functions over values. No IO, no async, no clock.
 
 pub mod again;
 pub mod aggregation;

@@ -1,4 +1,4 @@
-//! What all that call a provider by HTTP share: Telegram's client and the notifiers.
+//! The HTTP client that Telegram's client and the notifiers share.
 
 use std::error::Error;
 use std::time::Duration;

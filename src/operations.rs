@@ -1,4 +1,4 @@
-//! What operators do, wherever they do it: by the API, on a page, or by a button.
+//! Operations of people, by the API, on a page or with a button.
 //!
 //! Each operation takes the context, who acts, and its arguments. It begins a transaction, checks, changes,
 //! writes the audit entry, commits, and enqueues what follows; then it returns what came of it. Who may act

@@ -1,4 +1,4 @@
-//! Whether the store and the queue take what is written, which is tried: reading says nothing about a full
+//! The probe: tries whether store and queue take writes, because reading says nothing about a full
 //! disk, a standby or a Redis without memory. It is tried at most once a second for all who ask.
 
 pub mod figures;

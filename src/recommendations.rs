@@ -1,4 +1,4 @@
-//! What to do next about an incident: its playbook and what is known of its actions, put together.
+//! Recommended actions: loads an incident's playbook and the figures of its actions, and decides.
 //!
 //! | what | how |
 //! |---|---|
@@ -15,7 +15,9 @@ use crate::context::Context;
 use crate::domain::aggregation::Status;
 use crate::domain::playbook::{Playbook, PlaybookKey, closest};
 use crate::domain::reason::{LevelReason, TierReason, TierRule};
-use crate::domain::recommendation::{Asked, DAY, FailedFix, Recommendation, actions, recommend};
+use crate::domain::recommendation::{
+    DAY, FailedFix, Recommendation, RecommendationInputs, actions, recommend,
+};
 use crate::domain::repair_class::RepairClass;
 use crate::domain::tier::Tier;
 use crate::entity::anomalies::Model as Anomaly;
@@ -38,7 +40,7 @@ pub async fn of_incident(
     let config = &context.config;
     let playbooks = context.playbooks.current(db).await?;
     let known = known::of(db, &anomaly.key, &anomaly.alert_name, now.before(DAY)).await?;
-    let mut asked = Asked {
+    let mut inputs = RecommendationInputs {
         tier,
         playbook: playbook_of(&playbooks, anomaly),
         classes: &config.repairs.actions,
@@ -51,8 +53,8 @@ pub async fn of_incident(
         half_life: config.effectiveness.half_life.0,
         now,
     };
-    asked.stopped = breakers::stopped(db, actions(&asked), config.repairs.breaker).await?;
-    let mut found = recommend(&asked);
+    inputs.stopped = breakers::stopped(db, actions(&inputs), config.repairs.breaker).await?;
+    let mut found = recommend(&inputs);
     let rule = incident.tier_reason.as_ref().and_then(TierReason::rule);
     found.why.tier = rule.copied();
     match rule {

@@ -1,4 +1,4 @@
-//! Who sends alerts. ADD A SOURCE HERE: a file that explains itself (what they send, what we make
+//! Sources: senders of alerts. ADD A SOURCE HERE: a file that explains itself (what they send, what we make
 //! of it, what must come out), its `mod` line, and its row in [`crate::sources!`].
 //!
 //! A source's file has one constant, `SOURCE`. What it shares with the others: [`Delivery`] is what it reads,

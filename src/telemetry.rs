@@ -1,7 +1,7 @@
-//! What a process says of itself: metrics, traces, and what its log lines belong to.
+//! Telemetry: metrics, traces, and the context of log lines.
 
+pub mod log_throttle;
 pub mod metrics;
-pub mod seldom;
 pub mod spans;
 pub mod task_context;
 pub mod trace_context;

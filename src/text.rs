@@ -1,5 +1,4 @@
-//! What people read, in each language: one file per language, and a text that one of them lacks
-//! does not compile.
+//! Texts that people read, one file for each language. A text that a language lacks does not compile.
 //!
 //! A text may have named places (`{n}`), which [`fill`] fills in, and a form for one and a form for
 //! more, with `|` between them, of which [`plural`] takes the one that fits.

@@ -1,5 +1,5 @@
-//! Whether figures are what the rows say: totals and times of anomalies, what the counter and the
-//! incidents say of their windows, and what incidents say of their episodes.
+//! The consistency check: compares figures with the rows that they are computed from: totals and times of
+//! anomalies, their windows in the counter and in incidents, and the figures of incidents.
 //!
 //! A page of anomalies is read in a snapshot, which blocks no writer and shows rows and counters of one moment, because
 //! a batch writes both in one transaction. Only a counter in Redis follows the rows, within milliseconds: an apparent

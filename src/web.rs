@@ -1,4 +1,4 @@
-//! What comes in by HTTP: webhooks, the API, the pages, health and metrics.
+//! The web server: webhooks, the API, the pages, health and metrics.
 
 mod anonymous;
 mod api;
@@ -50,7 +50,7 @@ use utoipa_axum::routes;
 use crate::context::Context;
 use crate::operations::notify::TestSender;
 use crate::sources::{SOURCES, Source};
-use crate::telemetry::seldom::LogThrottle;
+use crate::telemetry::log_throttle::LogThrottle;
 pub use api::IncidentView;
 use api::openapi::DOCUMENT;
 pub use api::openapi::description;

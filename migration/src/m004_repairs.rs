@@ -1,4 +1,4 @@
-//! What was tried, and what it was worth.
+//! Repairs, and the figures of actions.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What operating a fleet needs: dead letters that are replayed, who did what, which workers there
+//! Tables for operating a fleet: dead letters that are replayed, the audit, which workers there
 //! are, and totals that survive what retention takes.
 
 use sea_orm_migration::prelude::*;

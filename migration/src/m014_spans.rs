@@ -1,4 +1,4 @@
-//! What a firing's span takes: who ended an episode and when that was heard, incidents that opened
+//! Columns for a firing's span: who ended an episode and when that was heard, incidents that opened
 //! again or are not heard of any more, severities that rose.
 
 use sea_orm_migration::prelude::*;

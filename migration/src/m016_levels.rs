@@ -1,4 +1,4 @@
-//! What levels take: when an incident was last joined, since when a level's rule has not held, which
+//! Columns for levels: when an incident was last joined, since when a level's rule has not held, which
 //! rise broke a mute, and restarts that are found without reading other repairs.
 
 use sea_orm_migration::prelude::*;

@@ -1,4 +1,4 @@
-//! What recount and the queue remember, what an anomaly's windows hold as of a moment, and indexes of
+//! Marks of recount and the queue, tallies of an anomaly's windows as of a moment, and indexes of
 //! what is found by its state or its time among rows that are kept for long.
 
 use sea_orm_migration::prelude::*;

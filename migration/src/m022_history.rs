@@ -1,4 +1,4 @@
-//! What an incident's list and history need: how severe it is as a figure to sort by, and each time that it was
+//! Columns for an incident's list and history: its severity as a figure to sort by, and each time that it was
 //! resolved and opened again.
 
 use sea_orm_migration::prelude::*;

@@ -1,4 +1,4 @@
-//! What an incident's analysis takes: since when it is due, which anomalies a service has, and how many requests
+//! Columns for an incident's analysis: since when it is due, which anomalies a service has, and how many requests
 //! a language model got in which hour.
 
 use sea_orm_migration::prelude::*;

@@ -1,4 +1,4 @@
-//! What leases take: how long one is, until when it holds, and when a source without leases sent the
+//! Columns for leases: how long one is, until when it holds, and when a source without leases sent the
 //! same firing.
 
 use sea_orm_migration::prelude::*;

@@ -1,4 +1,4 @@
-//! What the rules of a source are about, as far as their alerts say.
+//! The subjects of a source's rules, as far as their alerts name them.
 
 use sea_orm_migration::prelude::*;
 

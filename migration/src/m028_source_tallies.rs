@@ -1,4 +1,4 @@
-//! What each source delivered in each hour.
+//! Deliveries by source and hour.
 
 use sea_orm_migration::prelude::*;
 

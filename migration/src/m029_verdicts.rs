@@ -1,4 +1,4 @@
-//! What became of repairs: when they began, what silence says of them, and the figures that follow.
+//! Verdicts on repairs: when they began, how they were judged, and the figures that follow.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Incidents that go on on the card of the one before, and anomalies that flap.
+//! Incidents that continue on the card of the one before, and anomalies that flap.
 
 use sea_orm_migration::prelude::*;
 

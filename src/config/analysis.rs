@@ -1,4 +1,4 @@
-//! How new incidents are analyzed: by what is stored here, and by a language model, if there is one.
+//! Settings of analyses, and of the language model.
 
 use std::path::PathBuf;
 use std::time::Duration;

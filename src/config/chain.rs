@@ -1,4 +1,4 @@
-//! How Tocsin watches its own chain: canaries, alerts that are expected, and the heartbeat that it sends.
+//! Settings of canaries, expected alerts and the outward heartbeat.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

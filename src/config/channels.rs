@@ -25,7 +25,7 @@ pub(super) struct ChannelKind {
     pub(super) tell: for<'a> fn(&'a Config, Option<&str>) -> &'a [Tell],
     /// Whether what its channels show of an incident is kept up to date as that changes.
     pub(super) edits: fn(&Config) -> bool,
-    /// Whether a later incident of an anomaly may go on on the card of one before.
+    /// Whether a later incident of an anomaly may continue on the card of one before.
     pub(super) goes_on: bool,
     /// Whether its channels can show what is about no single incident.
     pub(super) reports: bool,

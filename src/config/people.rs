@@ -1,4 +1,4 @@
-//! Who may press the buttons on Telegram, and how presses come here.
+//! Settings of Telegram's buttons: who may press them, and how presses arrive.
 
 use std::collections::BTreeMap;
 

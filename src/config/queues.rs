@@ -1,4 +1,4 @@
-//! How each queue's jobs are run: as their payloads say in `jobs/`, unless the settings say otherwise.
+//! Settings of queues. The defaults are in the payloads' files in `jobs/`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is set for each source: whether it is on, and how its senders sign.
+//! Settings of sources: whether each is on, and how its senders sign.
 
 use axum::http::HeaderName;
 use serde::{Deserialize, Serialize};

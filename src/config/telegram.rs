@@ -1,4 +1,4 @@
-//! What is sent to Telegram, how fast, and who may press buttons.
+//! Settings of Telegram: kinds of notification, rate limits, buttons.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,8 @@ pub struct TelegramSettings {
     pub tell: Vec<Tell>,
     /// How long changes gather before a card is edited.
     pub fold: Span,
-    /// How long after it was told an anomaly goes on on its card, without a sound. 0: each incident has its own.
+    /// How long after its last notification an anomaly continues on its card, without a sound. 0: each incident has
+    /// a card of its own.
     pub again: Span,
     /// Whether budgets are kept and storms are noticed: no where the server at `telegram_api` sets no
     /// limits.

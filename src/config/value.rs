@@ -1,4 +1,4 @@
-//! How single values are written.
+//! The syntax of single values.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Again: an incident whose anomaly was told lately goes on on the card of the one before it, without a sound.
+//! Again: an incident whose anomaly was told lately continues on the card of the one before it, without a sound.
 //! What somebody must know makes a sound all the same.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use super::level::Level;
 use super::severity;
 use crate::time::Timestamp;
 
-/// A card that incidents can go on on.
+/// A card that incidents can continue on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CardRef {
     /// Its message.
@@ -54,7 +54,7 @@ pub struct Opening<'a> {
     pub permanent_fix_at: Option<Timestamp>,
 }
 
-/// Whether an incident that opens at `now` goes on on the card that `told` a channel of the former one, and
+/// Whether an incident that opens at `now` continues on the card that `told` a channel of the former one, and
 /// makes no sound: the channel was told within `again`, and since then nothing rose, and nobody said that it
 /// was over. `None` as `again` means never.
 #[must_use]
@@ -81,7 +81,7 @@ fn is_no_worse(now: &str, before: &str) -> bool {
     now.eq_ignore_ascii_case(before) || (is_ranked && !severity::is_worse(now, before))
 }
 
-/// What a card says of the incident that goes on on it.
+/// What a card says of the incident that continues on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AgainFigures {
     /// How many incidents of the anomaly opened within the 24 hours that end with it, itself included.

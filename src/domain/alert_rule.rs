@@ -1,4 +1,4 @@
-//! What the rules of a source are about. An alert of a rule that has no data lacks the labels of what the rule
+//! Subjects of a source's rules. An alert of a rule that has no data lacks the labels of what the rule
 //! queries, and is about what the rule's other alerts were about.
 
 use super::alert::{Alert, Identity};

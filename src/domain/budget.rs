@@ -1,5 +1,5 @@
-//! How much may be sent to a chat and by a bot: what Telegram allows, spent so that no stretch of
-//! time of that length ever holds more.
+//! Rate limits of a chat and of a bot: Telegram's, spent so that no stretch of time of that length ever holds
+//! more.
 //!
 //! A limit is kept by one moment, the one at which all that was taken will have been paid back
 //! (GCRA): a quarter of it may go out at once, the rest is spread over the window.

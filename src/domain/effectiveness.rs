@@ -1,4 +1,4 @@
-//! What repairs were worth.
+//! Effectiveness of repairs.
 
 mod figures;
 mod times;

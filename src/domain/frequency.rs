@@ -1,4 +1,4 @@
-//! How often an anomaly came back.
+//! Frequency of an anomaly.
 
 use std::time::Duration;
 

@@ -45,7 +45,7 @@ pub enum Needed {
     Everywhere,
     /// Those whose last word of it is that the incident is resolved.
     WhereResolved,
-    /// Those with a message about the incident: elsewhere the card that it goes on on says it.
+    /// Those with a message about the incident: elsewhere the card that it continues on says it.
     UnlessOnCard,
     /// Those with no pending message that will say the level.
     WhereLevelUnsaid,
@@ -96,7 +96,7 @@ pub struct Message {
 pub enum Suppression {
     /// Its anomaly is muted.
     Muted,
-    /// Its incident goes on on this card.
+    /// Its incident continues on this card.
     OnCard(CardRef),
     /// Its anomaly is flapping.
     Flapping,

@@ -1,4 +1,4 @@
-//! How many new anomalies there may be. What a sender puts into a label that names a service may be another
+//! Limits of new anomalies. The value that a sender puts into a label that names a service may be another
 //! name each time; each would be a row, a set of counts and a message, for more than a year.
 
 use std::sync::{Mutex, PoisonError};

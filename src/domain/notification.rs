@@ -45,7 +45,7 @@ pub enum SuppressedBy {
     /// Its anomaly was muted when it was due.
     #[sea_orm(string_value = "mute")]
     Mute,
-    /// Its incident goes on on the card of one before it.
+    /// Its incident continues on the card of one before it.
     #[sea_orm(string_value = "card")]
     Card,
     /// Its anomaly was flapping.

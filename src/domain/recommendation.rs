@@ -1,4 +1,4 @@
-//! What to do next about an incident: which action, of which tier, and why.
+//! The recommended action of an incident: which action, of which tier, and why.
 //!
 //! The playbook of an incident says which actions there are; without one, the actions that are known to hold are taken,
 //! by their class. From the incident's tier on, the first tier that has something to recommend is taken. In a tier,
@@ -24,7 +24,7 @@ pub use answer::{
     Alternative, FailedFix, Figures, FiguresOf, Recommendation, Rule, StoppedAction, Streak, Tried,
     Usable, Why,
 };
-use candidates::{Candidate, Standing};
+use candidates::{Candidate, Comparison};
 
 /// An action that did not hold [`ENOUGH`] times within this time is not recommended again in it.
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -48,7 +48,7 @@ pub struct Known {
 
 /// What a recommendation is made of.
 #[derive(Clone, Debug)]
-pub struct Asked<'a> {
+pub struct RecommendationInputs<'a> {
     /// The incident's tier.
     pub tier: Tier,
     /// Its playbook.
@@ -75,21 +75,21 @@ pub struct Asked<'a> {
 
 /// The actions that may be recommended, if none is stopped.
 #[must_use]
-pub fn actions(asked: &Asked<'_>) -> Vec<String> {
-    let all = candidates::all(asked).into_iter();
+pub fn actions(inputs: &RecommendationInputs<'_>) -> Vec<String> {
+    let all = candidates::all(inputs).into_iter();
     all.map(|candidate| candidate.action).collect()
 }
 
 /// What is recommended, without the reasons of the incident's own tier.
 #[must_use]
-pub fn recommend(asked: &Asked<'_>) -> Recommendation {
-    let candidates = candidates::all(asked);
-    let is_judged = |one: &Candidate| one.standing != Standing::Unjudged;
-    let knows_some = asked.playbook.is_some() || candidates.iter().any(is_judged);
-    let (tier, rule, chosen) = match choose(asked, &candidates) {
+pub fn recommend(inputs: &RecommendationInputs<'_>) -> Recommendation {
+    let candidates = candidates::all(inputs);
+    let is_judged = |one: &Candidate| one.comparison != Comparison::Unjudged;
+    let knows_some = inputs.playbook.is_some() || candidates.iter().any(is_judged);
+    let (tier, rule, chosen) = match choose(inputs, &candidates) {
         Some(chosen) => chosen,
-        None if knows_some => (asked.tier, Rule::NoneLeft, None),
-        None => (asked.tier, Rule::NoneKnown, None),
+        None if knows_some => (inputs.tier, Rule::NoneLeft, None),
+        None => (inputs.tier, Rule::NoneKnown, None),
     };
     let waits = (rule == Rule::Wait).then(|| nothing_of(&candidates, tier));
     // Of deeper tiers it does not matter.
@@ -102,14 +102,14 @@ pub fn recommend(asked: &Asked<'_>) -> Recommendation {
         action: chosen.map(|one| one.action.clone()),
         tier: tier.number(),
         rule,
-        playbook: asked.playbook.map(|playbook| playbook.name.clone()),
+        playbook: inputs.playbook.map(|playbook| playbook.name.clone()),
         figures: chosen
             .and_then(|one| one.figures.clone())
             .or_else(|| waits.flatten()),
         why: Why {
-            tried: tried(asked),
+            tried: tried(inputs),
             stopped: passed.filter_map(Candidate::stopped).collect(),
-            raised_from: (tier > asked.tier).then_some(asked.tier.number()),
+            raised_from: (tier > inputs.tier).then_some(inputs.tier.number()),
             ..Why::default()
         },
         alternatives: others.map(Candidate::answer).collect(),
@@ -118,15 +118,15 @@ pub fn recommend(asked: &Asked<'_>) -> Recommendation {
 
 type Chosen<'a> = (Tier, Rule, Option<&'a Candidate>);
 
-fn choose<'a>(asked: &Asked<'_>, all: &'a [Candidate]) -> Option<Chosen<'a>> {
-    let tiers = Tier::ALL.into_iter().filter(|tier| *tier >= asked.tier);
+fn choose<'a>(inputs: &RecommendationInputs<'_>, all: &'a [Candidate]) -> Option<Chosen<'a>> {
+    let tiers = Tier::ALL.into_iter().filter(|tier| *tier >= inputs.tier);
     tiers.into_iter().find_map(|tier| {
         let usable = || all.iter().filter(|c| c.tier == tier && c.is_usable());
-        let better = usable().filter(|c| c.standing == Standing::Better);
+        let better = usable().filter(|c| c.comparison == Comparison::Better);
         if let Some(best) = first_by_bound(better) {
             return Some((tier, Rule::Held, Some(best)));
         }
-        let is_judged = |c: &&Candidate| c.standing != Standing::Unjudged;
+        let is_judged = |c: &&Candidate| c.comparison != Comparison::Unjudged;
         let ends_by_itself = |c: &Candidate| {
             let figures = c.figures.as_ref();
             figures.is_some_and(|figures| mostly_ends(figures.nothing()))
@@ -135,8 +135,8 @@ fn choose<'a>(asked: &Asked<'_>, all: &'a [Candidate]) -> Option<Chosen<'a>> {
             return Some((tier, Rule::Wait, None));
         }
         // Without a playbook nobody has said that an action is for this.
-        asked.playbook?;
-        let mut undecided = usable().filter(|c| c.standing != Standing::Worse);
+        inputs.playbook?;
+        let mut undecided = usable().filter(|c| c.comparison != Comparison::Worse);
         undecided.next().map(|c| (tier, Rule::InOrder, Some(c)))
     })
 }
@@ -164,9 +164,9 @@ fn nothing_of(all: &[Candidate], tier: Tier) -> Option<Figures> {
 }
 
 /// What was tried on the anomaly last.
-fn tried(asked: &Asked<'_>) -> Vec<Tried> {
-    let worth = |kept| Worth::of(kept, asked.half_life, asked.now);
-    let all = asked.own.actions.iter();
+fn tried(inputs: &RecommendationInputs<'_>) -> Vec<Tried> {
+    let worth = |kept| Worth::of(kept, inputs.half_life, inputs.now);
+    let all = inputs.own.actions.iter();
     let mut all: Vec<_> = all.map(|(action, kept)| (action, worth(kept))).collect();
     all.retain(|(_, worth)| worth.counted.attempts > 0);
     all.sort_by_key(|(_, worth)| std::cmp::Reverse(worth.last_at));

@@ -175,19 +175,19 @@ impl Firing {
     }
 
     /// Where it was at `moment`, if it began before.
-    fn at(&self, moment: Timestamp, limits: &StaleLimits) -> Standing {
+    fn at(&self, moment: Timestamp, limits: &StaleLimits) -> FiringState {
         match self.ended_at {
-            _ if self.is_lost && limits.unseen_at(&self.heard) <= moment => Standing::Over,
-            _ if self.is_lost => Standing::Lost,
-            Some(ended) if ended <= moment => Standing::Over,
-            None if limits.is_unheard(&self.heard, moment) => Standing::Lost,
-            None | Some(_) => Standing::Fires,
+            _ if self.is_lost && limits.unseen_at(&self.heard) <= moment => FiringState::Over,
+            _ if self.is_lost => FiringState::Lost,
+            Some(ended) if ended <= moment => FiringState::Over,
+            None if limits.is_unheard(&self.heard, moment) => FiringState::Lost,
+            None | Some(_) => FiringState::Fires,
         }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum FiringState {
     Fires,
     /// Nobody knows: its source had stopped sending it.
     Lost,
@@ -263,15 +263,15 @@ pub fn judge(repair: &Tried, quiet: Duration, seen: &Evidence<'_>) -> Judgement 
     }
     let of_before = seen.firings.iter();
     let of_before = of_before.filter(|f| f.received_at <= until && !f.began_after(done));
-    let open = of_before.filter(|firing| firing.at(done, seen.limits) != Standing::Over);
+    let open = of_before.filter(|firing| firing.at(done, seen.limits) != FiringState::Over);
     let (mut fires, mut is_lost, mut last_end) = (false, false, done);
     for firing in open {
         match firing.at(until, seen.limits) {
-            Standing::Fires => fires = true,
-            Standing::Lost => is_lost = true,
+            FiringState::Fires => fires = true,
+            FiringState::Lost => is_lost = true,
             // It was lost and given up in between.
-            Standing::Over if firing.is_lost => is_lost = true,
-            Standing::Over => last_end = last_end.max(firing.ended_at.unwrap_or(done)),
+            FiringState::Over if firing.is_lost => is_lost = true,
+            FiringState::Over => last_end = last_end.max(firing.ended_at.unwrap_or(done)),
         }
     }
     match (fires, is_lost) {

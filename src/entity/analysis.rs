@@ -1,4 +1,4 @@
-//! How rows hold analyses: as JSON, in a column of text. What this version cannot read is none.
+//! Analyses in rows: as JSON, in a column of text. One that this version cannot read counts as none.
 
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
 use sea_orm::{ColIdx, IntoActiveValue, QueryResult, Set, TryGetError, TryGetable, Value};

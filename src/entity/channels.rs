@@ -1,4 +1,4 @@
-//! What the workers share about one channel: a chat, one of its topics, or all of a provider.
+//! The state of a channel that workers share: of a chat, one of its topics, or all of a provider.
 
 use sea_orm::entity::prelude::*;
 

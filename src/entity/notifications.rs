@@ -53,7 +53,7 @@ pub struct Model {
     pub digest_id: Option<Uuid>,
     /// Why it is suppressed. Null: its anomaly was muted.
     pub suppressed_by: Option<SuppressedBy>,
-    /// The card that its incident goes on on, where that says what this one would have said.
+    /// The card that its incident continues on, where that says what this one would have said.
     pub card_id: Option<Uuid>,
     /// The number of the incident whose card that is.
     pub card_number: Option<i64>,

@@ -1,4 +1,4 @@
-//! How rows hold reasons: as text, in a column that versions without rules wrote sentences into.
+//! Reasons in rows: as text, in a column into which versions without rules wrote sentences.
 
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
 use sea_orm::{ColIdx, IntoActiveValue, QueryResult, Set, TryGetError, TryGetable, Value};

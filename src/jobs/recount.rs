@@ -1,4 +1,4 @@
-//! What only time changes, and whether figures are what the rows say.
+//! Recount: changes that only time brings about, and the consistency check.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

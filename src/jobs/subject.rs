@@ -1,4 +1,4 @@
-//! What a payload says of itself: how it is run, what it is about, what must hold of it, when the clock pushes it.
+//! The trait of payloads: how a job is run, its subject, its check, its schedules.
 
 use uuid::Uuid;
 

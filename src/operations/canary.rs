@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 
 /// A canary, and the requests that deliver it.
 #[derive(Clone, Debug)]
-pub struct Made {
+pub struct PreparedCanary {
     /// Its row.
     pub canary: Canary,
     /// Has it fire.
@@ -25,9 +25,9 @@ pub struct Made {
     pub resolved: Result<CanaryRequest, String>,
 }
 
-/// A canary that is asked for.
+/// A canary to prepare.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct CanarySpec<'a> {
     /// The source in whose form it is to come, as incidents have it: `alertmanager`, `generic/backups`.
     pub source: &'a str,
     /// The channel that its message is to be sent to; none: it is only rendered.
@@ -40,11 +40,11 @@ pub struct Asked<'a> {
 pub async fn make(
     context: &Context,
     sources: &[Source],
-    asked: &Asked<'_>,
+    spec: &CanarySpec<'_>,
     actor: Option<&Actor>,
-) -> Result<Made, OperationError> {
+) -> Result<PreparedCanary, OperationError> {
     let config = &context.config;
-    let (source, name) = find(context, sources, asked.source)?;
+    let (source, name) = find(context, sources, spec.source)?;
     let now = context
         .clock
         .of_store(maintenance::now(context.db.read()).await?);
@@ -62,7 +62,7 @@ pub async fn make(
     // By this process's clock, as its signature is verified.
     let signed_at = context.clock.now();
     let cannot = |why| Invalid::NoCanary {
-        name: asked.source.to_owned(),
+        name: spec.source.to_owned(),
         why,
     };
     let firing = request(source, &alert, signed_at).map_err(cannot)?;
@@ -73,24 +73,24 @@ pub async fn make(
     let resolved = request(source, &over, signed_at);
     let new = NewCanary {
         id,
-        source: asked.source,
-        made_by: asked.made_by,
-        channel: asked.channel,
+        source: spec.source,
+        made_by: spec.made_by,
+        channel: spec.channel,
     };
     let tx = context.db.write().begin().await?;
     canaries::insert(&tx, &new, now).await?;
     if let Some(actor) = actor {
         let entry = AuditEntry {
             action: Action::SendCanary,
-            target: asked.source,
-            detail: json!({"canary": id, "channel": asked.channel}),
+            target: spec.source,
+            detail: json!({"canary": id, "channel": spec.channel}),
         };
         audit::record(&tx, actor, entry, now).await?;
     }
     let made = canaries::find(&tx, id).await?;
     tx.commit().await?;
     let gone = || sea_orm::DbErr::RecordNotFound(format!("canary {id}"));
-    Ok(Made {
+    Ok(PreparedCanary {
         canary: made.ok_or_else(gone)?,
         firing,
         resolved,

@@ -27,8 +27,8 @@ use crate::redis::Memory;
 use crate::routines::{self, Routine};
 use crate::store::canaries::{self, Canary};
 use crate::store::{dead_letters, maintenance};
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::{ByFigureStore, ByLink, ByQueue, BySchedule, Metrics};
-use crate::telemetry::seldom::LogThrottle;
 
 /// How long it rests after a look: at least, and at most.
 const RESTS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));

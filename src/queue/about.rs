@@ -1,4 +1,4 @@
-//! What workers report of themselves, for the list of workers on the pages and in `tocsin queues`.
+//! Reports of workers about themselves, for the list of workers on the pages and in `tocsin queues`.
 
 use std::time::Duration;
 

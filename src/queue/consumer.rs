@@ -35,8 +35,8 @@ use super::progress::IngestProgress;
 use super::store::LEASE;
 use crate::jobs::Policy;
 use crate::store::{Db, maintenance};
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::{ByQueue, Metrics};
-use crate::telemetry::seldom::LogThrottle;
 use crate::telemetry::spans::Tracer;
 use crate::time::Clock;
 pub(super) use answers::Outcome;
@@ -49,9 +49,9 @@ use slots::Slots;
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Store errors of one kind are logged at most once in this time: calls are made many times a second.
-const FAILURES_SAID: Duration = Duration::from_secs(60);
+const FAILURE_LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// Dead letters are logged at most once in this time: one request may cause thousands.
-const BURIED_SAID: Duration = Duration::from_secs(1);
+const DEAD_LETTER_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One consumer of one queue.
 pub struct Consumer {
@@ -127,8 +127,8 @@ impl Consumer {
             tracer: parts.tracer,
             in_flight: Mutex::default(),
             peers: AtomicU64::default(),
-            failures: LogThrottle::new(FAILURES_SAID),
-            buried: LogThrottle::new(BURIED_SAID),
+            failures: LogThrottle::new(FAILURE_LOG_INTERVAL),
+            buried: LogThrottle::new(DEAD_LETTER_LOG_INTERVAL),
             settling: tokio::sync::Mutex::new(()),
             freed: Notify::new(),
             acks,

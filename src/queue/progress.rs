@@ -1,4 +1,4 @@
-//! Whether this process counts the alerts that it takes from the queue. Its workers' heartbeats report it to the
+//! Progress of this process with the alerts that it takes from the queue. Its workers' heartbeats report it to the
 //! other processes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -10,7 +10,7 @@ use super::store::QueueError;
 use crate::jobs::{Scheduled, scheduled};
 
 /// How often a process asks the store whether a tick has come.
-const ASK: Duration = Duration::from_secs(5);
+const ASK_EVERY: Duration = Duration::from_secs(5);
 
 /// Pushes the jobs whose schedules have a tick now that no process has claimed; returns how many.
 ///
@@ -40,7 +40,7 @@ pub async fn run(queues: Queues, stop: CancellationToken) {
             tracing::warn!("cannot claim a tick of the schedule, will retry: {error}");
         }
         tokio::select! {
-            () = tokio::time::sleep(ASK) => {}
+            () = tokio::time::sleep(ASK_EVERY) => {}
             () = stop.cancelled() => return,
         }
     }

@@ -1,4 +1,4 @@
-//! Whether accepted alerts are being counted. The process that accepts them may not be the one that counts them, so
+//! Standstill: accepted alerts are not counted. The process that accepts them may not be the one that counts them, so
 //! it is read from the workers' heartbeats, and, if no worker does anything, from how long alerts wait.
 
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::jobs::{IngestAlert, Job as _};
 use crate::time::Timestamp;
 
 /// How long alerts must wait uncounted before that is reported.
-const WAITS: Duration = Duration::from_secs(30);
+const STANDSTILL_AFTER: Duration = Duration::from_secs(30);
 /// A worker that started more recently has not reported its rate yet.
-const YOUNG: Duration = Duration::from_secs(3 * HEARTBEAT.as_secs());
+const STARTING: Duration = Duration::from_secs(3 * HEARTBEAT.as_secs());
 
 /// Alerts are accepted and not counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ fn work(workers: &[WorkerStatus], now: Timestamp) -> Work {
             why: about.stuck_why.clone().unwrap_or_default(),
         };
     }
-    if live().any(|about| now.since(about.since) < YOUNG) {
+    if live().any(|about| now.since(about.since) < STARTING) {
         return Work::Goes;
     }
     Work::None {
@@ -106,7 +106,7 @@ fn work(workers: &[WorkerStatus], now: Timestamp) -> Work {
 /// Whether it is wrong that no job is done; in a paused queue it is intended.
 fn waits(depth: &Depth, has_workers: bool) -> Option<Standstill> {
     let waits = Duration::from_millis(depth.oldest_age_ms?);
-    if depth.paused || waits < WAITS {
+    if depth.paused || waits < STANDSTILL_AFTER {
         return None;
     }
     Some(match has_workers {

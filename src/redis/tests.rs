@@ -1,4 +1,4 @@
-//! What a server says of itself, and what is warned about.
+//! Tests of how a server's settings are read, and of the warnings about them.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What was found in the rows, as a report says it.
+//! Conversion of the rows of a period into the figures of a report.
 
 use super::{
     ActionOutcomes, Compared, DeadLetters, DeadLettersOf, FailedFix, NewAnomaly, Outcomes, Repairs,

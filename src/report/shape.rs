@@ -1,4 +1,4 @@
-//! What a report says.
+//! The shape of a report.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! What a source answers when it took a delivery.
+//! The answer to an accepted delivery.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a source is given of a request.
+//! The part of a request that a source reads.
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;

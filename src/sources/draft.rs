@@ -1,4 +1,4 @@
-//! What a person who corrects an alert that was rejected begins with, and what is added to what comes back.
+//! Drafts: a rejected alert as a person corrects it, and what is added to the result.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What a series is called: by its sender, else as Prometheus would.
+//! The name of a series: its sender's, else computed as Prometheus does.
 
 use std::borrow::Cow;
 

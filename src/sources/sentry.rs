@@ -8,12 +8,12 @@
 //! has a client secret, `Sentry-Hook-Signature` is HMAC-SHA256 over the body, in hexadecimal. An answer that takes
 //! longer than a second is a failure there, and of many failures Sentry unsubscribes; what failed is not sent again.
 //!
-//! We make one series of each issue, called `SentryIssue`, whichever way it is told of: its service is the project's
+//! We make one series of each issue, called `SentryIssue`, however Sentry reports it: its service is the project's
 //! slug, its error type `metadata.type`. It fires from when it is created, unresolved, regressed or escalating, or
-//! an event of it triggers an alert, until it is resolved or archived, and may fire again later. Whatever is told while
-//! it fires is that firing: only a new issue and an event say when it began. A rule for a metric is a series, too,
-//! by its name; its service is its project, if it has one project. Critical and warning are one firing that changes its
-//! severity. `Request-ID` is another with each try, and tells nothing.
+//! an event of it triggers an alert, until it is resolved or archived, and may fire again later. Whatever Sentry
+//! reports while it fires is that firing: only a new issue and an event say when it began. A rule for a metric is a
+//! series, too, by its name; its service is its project, if it has one project. Critical and warning are one firing
+//! that changes its severity. `Request-ID` is another with each try, and says nothing.
 //!
 //! Resources and actions that are none of this are answered as all others are and counted as unused. So are comments:
 //! what we comment (see `workers/src/notifiers/sentry.rs`) never comes back as an alert.
@@ -100,7 +100,7 @@ fn text_of(delivery: &Delivery) -> &str {
 }
 
 /// What one body tells: an alert, or nothing that is used; or why that cannot be known.
-type Told<'a> = Result<Option<ReportedAlert<'a>>, &'static str>;
+type Parsed<'a> = Result<Option<ReportedAlert<'a>>, &'static str>;
 
 fn translate(delivery: &Delivery, config: &Config) -> Result<Translated, Refused> {
     let body = text_of(delivery);
@@ -149,7 +149,7 @@ fn told<'a>(
     action: &str,
     data: Option<&Object<'a>>,
     times: &mut Times,
-) -> Told<'a> {
+) -> Parsed<'a> {
     if !USED.contains(&resource) {
         return Ok(None);
     }

@@ -1,4 +1,4 @@
-//! What the rules of a source are about: the service and the namespace that their alerts named. An alert that says
+//! The subjects of a source's rules: the service and the namespace that their alerts named. An alert that says
 //! that its rule has no data names neither, and gets both from here.
 
 use std::time::Duration;

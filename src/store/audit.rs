@@ -1,4 +1,4 @@
-//! What operators did.
+//! Audit entries.
 
 mod action;
 

@@ -36,7 +36,7 @@ pub struct Canary {
     pub source: String,
     /// `smoke`, or `schedule`.
     pub made_by: String,
-    /// The channel that its message is sent to; none is told otherwise.
+    /// The channel that its message is sent to. Unset: it is not sent.
     pub channel: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
@@ -241,7 +241,7 @@ pub struct Tiered {
     pub level: Level,
     /// Its tier.
     pub tier: Option<i32>,
-    /// The channels that are told.
+    /// The channels that its message is rendered for.
     pub channels: Vec<String>,
 }
 

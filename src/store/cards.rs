@@ -38,7 +38,7 @@ pub struct DueCard {
     pub since: Timestamp,
 }
 
-/// Marks the cards of these incidents in channels of these kinds, and those that the incidents go on on: what they
+/// Marks the cards of these incidents in channels of these kinds, and those that the incidents continue on: what they
 /// show has changed. Returns the cards
 /// that are to be edited after the commit. Their anomalies are locked, as they are when a card is rendered.
 pub async fn mark_edits(
@@ -82,7 +82,7 @@ pub async fn overdue(
 }
 
 /// The provider's id of the message that a later one of the same incident and channel answers: its first there, else the
-/// card that it goes on on.
+/// card that it continues on.
 pub async fn answered(tx: &impl ConnectionTrait, row: &Model) -> Result<Option<String>, DbErr> {
     let sql = "SELECT message_id FROM notifications \
                WHERE incident_id = $1 AND channel || '' = $2 AND state = 'sent' AND id <> $3 \

@@ -1,4 +1,4 @@
-//! What a database's error means for the work that met it.
+//! The consequence of a database error for the work that met it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What levels and tiers are made from beside counts, and which incidents a change of them concerns.
+//! Inputs of levels and tiers beside counts, and the incidents that a change of them concerns.
 //! Each statement reads a bounded number of rows of each anomaly, however many there are.
 
 use std::collections::HashMap;

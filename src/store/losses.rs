@@ -1,4 +1,4 @@
-//! What a queue's store lost: one row for each of its epochs that ended with jobs in it.
+//! Losses of a queue's store: one row for each of its epochs that ended with jobs in it.
 
 use sea_orm::{ConnectionTrait, DbErr, Value};
 use uuid::Uuid;

@@ -1,5 +1,4 @@
-//! What recount reads and writes: levels and figures that decay, work that is pending, rows that are
-//! old.
+//! The rows of recount: levels and figures that decay, pending work, old rows.
 
 mod pruning;
 

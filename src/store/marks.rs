@@ -1,4 +1,4 @@
-//! How far work has come that goes on from time to time.
+//! Marks: how far recurring work has come.
 
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 

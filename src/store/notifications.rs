@@ -46,7 +46,7 @@ pub struct Written {
 pub struct SuppressedCount {
     /// Their anomalies are muted.
     pub muted: u64,
-    /// Their incidents go on on cards.
+    /// Their incidents continue on cards.
     pub on_card: u64,
     /// Their anomalies flap.
     pub flapping: u64,

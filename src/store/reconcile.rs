@@ -1,4 +1,4 @@
-//! What a sender has, compared with the firings that are stored.
+//! A sender's alerts, compared with the stored firings.
 
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;

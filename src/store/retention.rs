@@ -1,4 +1,4 @@
-//! What retention takes of the rows that figures are made of. In the transaction that deletes them,
+//! Retention of rows that figures are computed from. In the transaction that deletes them,
 //! the figures learn what they lost: a total is its rows and `pruned_total`, an incident's
 //! `aggregated_count` its episodes' rows and `pruned_episodes`.
 //!

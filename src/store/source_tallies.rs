@@ -1,4 +1,4 @@
-//! What each source delivered: one row of each source and hour, to which every ingress adds. An ingress gathers for a
+//! Deliveries by source: one row of each source and hour, to which every ingress adds. An ingress gathers for a
 //! few seconds and writes all that in one statement; one that is killed meanwhile takes these seconds along, and one
 //! whose write was done without an answer adds them twice. People read these figures; nothing is decided by them.
 

@@ -1,6 +1,6 @@
-//! Turns: work that at most one process does at a time. A turn is a mark: `at` is when the last one began that ended,
-//! `upto` until when it is held, and `place` since when and by which job. One whose process died is free when its job
-//! comes again, or when that is over.
+//! Turns: exclusive leases on recurring work, so that at most one process does it at a time. A turn is a mark: `at` is
+//! when the last one began that ended, `upto` until when it is held, and `place` since when and by which job. One whose
+//! process died is free when its job is delivered again, or when that time is over.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What figures say, and what the rows that they are made of say. Callers read in a snapshot,
+//! Figures, and the rows that they are computed from. Callers read in a snapshot,
 //! or with the anomalies locked: a batch writes rows and figures in one transaction.
 
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult, Value};

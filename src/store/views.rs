@@ -1,4 +1,4 @@
-//! What people look at: read alone, on connections of its own, so that who looks keeps no alert waiting.
+//! The read side: pages and API read on connections of their own, so that no reader delays an alert.
 
 pub mod attention;
 pub mod changes;

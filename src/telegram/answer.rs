@@ -1,4 +1,4 @@
-//! What the Bot API's answers mean: <https://core.telegram.org/bots/api#making-requests>.
+//! Answers of the Bot API: <https://core.telegram.org/bots/api#making-requests>.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a press does.
+//! The effect of a press.
 
 use std::time::Duration;
 

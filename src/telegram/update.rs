@@ -1,4 +1,4 @@
-//! What Telegram says when a button is pressed, as far as it is read:
+//! An update about a press, as far as it is read:
 //! <https://core.telegram.org/bots/api#callbackquery>. All the rest is left out, and so is an update
 //! that is none of a press.
 

@@ -1,4 +1,4 @@
-//! What the process counts about itself, as Prometheus reads it.
+//! The process' metrics, in Prometheus' format.
 
 mod alerts;
 mod labels;

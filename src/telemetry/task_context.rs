@@ -1,5 +1,5 @@
-//! What the present work belongs to: a request or a job, and a trace. It is known to whatever runs
-//! within that work, and every line that is logged there says it.
+//! The context of the present work: its request or job, and its trace. Everything that runs within that work
+//! knows it, and every line that is logged there has it.
 //!
 //! It is a value of the task and no span of `tracing`: one of those costs several allocations, for
 //! each alert, and is not there when `RUST_LOG` asks for warnings alone.

@@ -1,4 +1,4 @@
-//! What an analysis found out, in sentences.
+//! The findings of an analysis, in sentences.
 
 use super::{Text, fill, plural};
 use crate::domain::analysis::{

@@ -1,4 +1,4 @@
-//! How texts are declared: by name, once.
+//! The macro that declares texts: by name, once.
 
 /// Declares the texts that every language has.
 macro_rules! texts {

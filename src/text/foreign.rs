@@ -1,4 +1,4 @@
-//! What comes from outside, made fit to be shown: the same for messages, pages and the command line.
+//! Texts from outside, made safe to show: the same for messages, pages and the command line.
 
 use reqwest::Url;
 

@@ -1,4 +1,4 @@
-//! Whether verdicts and what actions are worth are what the rows say. Verdicts come first: where one is given
+//! The consistency check of verdicts and of actions' figures. Verdicts come first: where one is given
 //! again, its figures follow.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -140,7 +140,7 @@ async fn wider(
     Ok(found.iter().map(drift).collect())
 }
 
-/// What is missing, as a drift: figures are many, so the difference is told in place of both.
+/// What is missing, as a drift: figures are many, so the difference is reported in place of both.
 fn drift(found: &Difference) -> Drift {
     let (of, by) = (&found.delta, &found.delta.counted);
     let missing = json!({

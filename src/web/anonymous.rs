@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::http::Extensions;
 
 use super::attempts::network;
-use crate::telemetry::seldom::LogThrottle;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// How long one beyond the bound has to show a token: senders that come all at once do so at once.
 const GRACE: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! Who may come in: tokens, by role, compared in constant time.
+//! Authentication: tokens, by role, compared in constant time.
 
 use std::convert::Infallible;
 use std::sync::Arc;

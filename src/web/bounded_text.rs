@@ -1,4 +1,4 @@
-//! What people write into requests: bounded, and nothing that a database cannot keep.
+//! Texts in requests: bounded, and without what a database cannot store.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;

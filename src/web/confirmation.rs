@@ -1,5 +1,5 @@
 //! Senders that ask for an address to be fetched before they send anything: by us where the settings say so, else by
-//! a person, who is told it.
+//! a person, to whom pages, log and command line show it.
 
 use std::time::Duration;
 

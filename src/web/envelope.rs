@@ -1,5 +1,5 @@
-//! What every request and every answer has: an id, a trace, and headers that have a browser do
-//! nothing with it.
+//! The envelope of every request and answer: an ID, a trace, and headers that forbid a browser to do anything
+//! with it.
 
 use axum::extract::{Request, State};
 use axum::http::header::{

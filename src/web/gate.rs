@@ -1,4 +1,4 @@
-//! Whether the process accepts alerts: not while the queue is full or the process stops. A background task reads the
+//! The gate: no alert is accepted while the queue is full or the process stops. A background task reads the
 //! queue's depth, so that no request waits for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use super::health::short_of;
 use crate::context::Context;
 use crate::jobs::{IngestAlert, Job};
 use crate::queue::data_loss::DataLossDetector;
-use crate::telemetry::seldom::LogThrottle;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// How often the depth is read.
 const EVERY: Duration = Duration::from_secs(1);

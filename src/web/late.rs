@@ -11,8 +11,8 @@ use super::{Problem, webhooks};
 use crate::context::Context;
 use crate::domain::refusal::Code;
 use crate::jobs::{IngestAlert, Job as _};
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::ByQueue;
-use crate::telemetry::seldom::LogThrottle;
 use crate::telemetry::trace_context::Trace;
 
 /// Bytes of bodies that are held at most.
@@ -40,7 +40,7 @@ struct Inner {
 }
 
 /// Alerts that the queue has not taken. Whatever ends it before it has, says that they are lost.
-struct Held {
+struct UnqueuedAlerts {
     late: Late,
     jobs: Vec<IngestAlert>,
 }
@@ -69,7 +69,7 @@ impl Late {
             let full = "the queue does not respond, and too much waits for it: retry later";
             Problem::new(Code::QueueUnavailable, full)
         })?;
-        let held = Held {
+        let held = UnqueuedAlerts {
             late: self.clone(),
             jobs,
         };
@@ -107,7 +107,7 @@ impl Late {
     }
 }
 
-impl Held {
+impl UnqueuedAlerts {
     /// Pushes until the queue takes it, or does not for too long. What was pushed in vain may have been taken all
     /// the same, and is the same firing then.
     async fn push(mut self, trace: Option<Trace>) {
@@ -124,7 +124,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for UnqueuedAlerts {
     fn drop(&mut self) {
         let alerts = self.jobs.len();
         if alerts > 0 {

@@ -1,4 +1,4 @@
-//! What the API answers where an operation was not done.
+//! The API's answers to operations that failed.
 
 use super::Problem;
 use crate::domain::refusal::Code;

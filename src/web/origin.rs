@@ -1,5 +1,5 @@
-//! Whose pages may ask, where no token keeps others out: a browser sends what any page in it asks for
-//! to any address that it can reach, this computer's, too.
+//! Protection against other sites' pages where no token is set: a browser sends whatever any page in it asks for
+//! to any address that it can reach, this computer's included.
 //!
 //! Requests of another site's page are detected by `Sec-Fetch-Site` and `Origin`, which no page can forge.
 //! A name that its owner lets lead here for a while (DNS rebinding) makes a page one of ours in the

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::domain::refusal::{Code, Facts, Refusal};
 use crate::queue::store::QueueError;
 use crate::store::error::{Cause, cause, took_too_long};
-use crate::telemetry::seldom::LogThrottle;
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::task_context;
 
 /// How long a sender should wait before it tries again, in seconds.

@@ -1,4 +1,4 @@
-//! What stands behind the `?` of an address: read and refused alike everywhere.
+//! Query parameters: read, and refused, in one way everywhere.
 
 use std::error::Error;
 

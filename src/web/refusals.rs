@@ -18,8 +18,8 @@ use super::write_behind::{Gathered, WriteBehind};
 use crate::context::Context;
 use crate::sources::Source;
 use crate::store::refusals::{self, Refusal};
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::metrics::BySourceAndReason;
-use crate::telemetry::seldom::LogThrottle;
 use crate::telemetry::task_context;
 
 /// One kind is logged at most once in this time.

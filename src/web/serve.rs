@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::anonymous::{Anonymous, AnonymousConnections};
-use crate::telemetry::seldom::LogThrottle;
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::web::pages::Stopping;
 
 /// How long a connection may be open before the head of a request is there, the first or the next:

@@ -1,4 +1,4 @@
-//! What a process answers between the signal to stop and the end of its listener.
+//! Answers between the signal to stop and the end of the listener: each closes its connection.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};

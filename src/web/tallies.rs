@@ -1,4 +1,4 @@
-//! What each source delivers, on its way to the store.
+//! Tallies of each source's deliveries, gathered on their way to the store.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use crate::time::{Clock, Timestamp};
 pub(crate) struct Tallies {
     clock: Clock,
     gathered: WriteBehind<Tally>,
-    seen: WriteBehind<Seen>,
+    seen: WriteBehind<ExpectedReceipt>,
 }
 
 /// When an alert that is expected was received last.
 #[derive(Clone)]
-struct Seen {
+struct ExpectedReceipt {
     name: String,
     at: Timestamp,
 }
 
-impl Gathered for Seen {
+impl Gathered for ExpectedReceipt {
     type Key = String;
 
     const WHAT: &'static str = "when expected alerts were received";
@@ -108,7 +108,7 @@ impl Tallies {
 
     /// Notes that an expected alert was received.
     pub(super) fn seen(&self, name: String, at: Timestamp) {
-        self.seen.add(Seen { name, at });
+        self.seen.add(ExpectedReceipt { name, at });
     }
 
     fn note(&self, source: &str, set: impl FnOnce(&mut Tally, Timestamp)) {

@@ -1,4 +1,4 @@
-//! What actions were worth, as API and pages show it.
+//! Figures of actions, in the form in which API and pages show them.
 
 use sea_orm::DbErr;
 use serde::Serialize;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sea_orm::DbErr;
 
 use crate::context::Context;
-use crate::telemetry::seldom::LogThrottle;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// How long one write may take.
 const WRITE: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Again: an incident of an anomaly that was told lately goes on on the card of the one before it, and only what
+//! Again: an incident of an anomaly that was told lately continues on the card of the one before it, and only what
 //! somebody must know makes a sound.
 
 mod week;
@@ -258,7 +258,7 @@ async fn a_card_that_nobody_heard_is_not_gone_on_on(on: crate::harness::On) {
     assert_eq!(
         silent(),
         [true],
-        "within the quiet hours it goes on on the card"
+        "within the quiet hours it continues on the card"
     );
     h.one_incident(firing("a", h.now()), HOUR).await;
     assert_eq!(silent(), [true, false]);

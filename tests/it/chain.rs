@@ -1,4 +1,4 @@
-//! How Tocsin watches its own chain: scheduled canaries, alerts that are expected, and the heartbeat that it sends.
+//! Scheduled canaries, expected alerts, and the outward heartbeat.
 
 use std::sync::Arc;
 use std::time::Duration;

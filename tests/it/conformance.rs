@@ -1,4 +1,4 @@
-//! What every driver of the queue must do: one suite, written against `dyn QueueStore`.
+//! The conformance suite of the queue's drivers, written against `dyn QueueStore`.
 //!
 //! A driver takes part by a line in [`conformance!`] and a function that opens a fresh [`Bench`].
 //! Time passes by [`Bench::advance`], never by waiting.

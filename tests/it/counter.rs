@@ -1,4 +1,4 @@
-//! What every counter does: the same counts, to the millisecond, from the same rows.
+//! The contract of every counter: the same counts, to the millisecond, from the same rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

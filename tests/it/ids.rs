@@ -1,4 +1,4 @@
-//! What a message ends with names its incident, wherever a person can write it.
+//! Short IDs: the end of a message names its incident wherever a person can write it.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What assistants read and do by MCP: with a client of the official SDK, by HTTP and on standard input and output.
+//! Tools of assistants: with a client of the official SDK, by HTTP and on standard input and output.
 
 mod client;
 

@@ -1,4 +1,4 @@
-//! What is recommended for an incident: by its playbook, by what held, and why; on page, card, API and command line.
+//! Recommended actions: by playbook and by what held, with reasons; on page, card, API and command line.
 
 mod breaker;
 mod many;

@@ -1,4 +1,4 @@
-//! Whose turn it is, and the program that tests run; what they start is of the kit.
+//! Exclusive use of the machine, and the program that tests run; servers come from the kit.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Who may do what, what every answer carries, and what is written down of it.
+//! Roles, the headers of every answer, and the audit of operations.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What holds of the store, whatever becomes of a statement.
+//! Guarantees of the store, whatever becomes of a statement.
 
 use std::time::{Duration, Instant};
 

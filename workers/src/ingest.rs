@@ -21,8 +21,8 @@ use tocsin::queue::consumer::JobHandle;
 use tocsin::store::error::{Cause, STORE_DELAY, cause};
 use tocsin::store::ingest::{Committed, commit};
 use tocsin::store::{incidents, overflow};
+use tocsin::telemetry::log_throttle::LogThrottle;
 use tocsin::telemetry::metrics::{Outcome, Tally};
-use tocsin::telemetry::seldom::LogThrottle;
 use tocsin::telemetry::task_context;
 use tocsin::telemetry::trace_context::Trace;
 use tocsin::time::Timestamp;
@@ -33,11 +33,11 @@ use crate::canary;
 use rules::Rules;
 
 /// How long a commit may take before the store counts as gone.
-const COMMIT: Duration = Duration::from_secs(30);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a batch is tried on the spot when the store asks for it (a deadlock, a lock).
-const TRIES: u32 = 3;
+const COMMIT_ATTEMPTS: u32 = 3;
 /// How often anomalies are counted: what others make and what is pruned in the meantime is not known.
-const COUNTED_EVERY: Duration = Duration::from_secs(60);
+const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 /// One delivered alert.
 ///
@@ -111,14 +111,14 @@ impl Batchers {
             config.anomalies.total,
         ));
         tokio::spawn(count_names(context.clone(), Arc::downgrade(&names)));
-        let crowded = Arc::new((LogThrottle::new(COUNTED_EVERY), AtomicU64::default()));
+        let overflow_log = Arc::new((LogThrottle::new(COUNT_EVERY), AtomicU64::default()));
         let parts = (0..parts).map(|_| {
             let (queue, waiting) = mpsc::channel(config.ingest.batch * 2);
             let batcher = Batcher {
                 context: context.clone(),
                 policy: config.aggregation_policy(),
                 names: Arc::clone(&names),
-                crowded: Arc::clone(&crowded),
+                overflow_log: Arc::clone(&overflow_log),
             };
             tokio::spawn(Arc::new(batcher).run(waiting));
             queue
@@ -157,12 +157,12 @@ struct Batcher {
     /// How many new anomalies there is room for.
     names: Arc<Names>,
     /// Says that there is none, and of how many alerts it was not said yet.
-    crowded: Arc<(LogThrottle<()>, AtomicU64)>,
+    overflow_log: Arc<(LogThrottle<()>, AtomicU64)>,
 }
 
 /// Counts anomalies while a reader is interested.
 async fn count_names(context: Context, names: Weak<Names>) {
-    let mut every = tokio::time::interval(COUNTED_EVERY);
+    let mut every = tokio::time::interval(COUNT_EVERY);
     loop {
         every.tick().await;
         let Some(names) = names.upgrade() else {
@@ -252,7 +252,7 @@ impl Batcher {
                 &self.names,
                 &deliveries,
             );
-            let result = tokio::time::timeout(COMMIT, work)
+            let result = tokio::time::timeout(COMMIT_TIMEOUT, work)
                 .await
                 .unwrap_or_else(|_| {
                     let what = sea_orm::RuntimeErr::SqlxError(Arc::new(
@@ -266,7 +266,7 @@ impl Batcher {
                 }
             }
             match result {
-                Err(error) if cause(&error) == Cause::Store && tries < TRIES => {
+                Err(error) if cause(&error) == Cause::Store && tries < COMMIT_ATTEMPTS => {
                     tracing::debug!("retrying a batch of alerts: {error}");
                     tokio::time::sleep(Duration::from_millis(20) * tries).await;
                     tries += 1;
@@ -303,17 +303,17 @@ impl Batcher {
         follow_up.push_patiently(&self.context, traces).await;
         counted?;
         self.observe(batch, &committed.entered);
-        self.say_crowded(committed.overflowed, committed.overflowed_name.as_deref());
+        self.log_overflow(committed.overflowed, committed.overflowed_name.as_deref());
         Ok(())
     }
 
     /// Says that alerts were counted together that have anomalies of their own otherwise.
-    fn say_crowded(&self, alerts: u64, name: Option<&str>) {
+    fn log_overflow(&self, alerts: u64, name: Option<&str>) {
         if alerts == 0 {
             return;
         }
         self.context.metrics.overflowed.inc_by(alerts);
-        let (said, unsaid) = &*self.crowded;
+        let (said, unsaid) = &*self.overflow_log;
         unsaid.fetch_add(alerts, Ordering::Relaxed);
         if said.says(()).is_some() {
             let alerts = unsaid.swap(0, Ordering::Relaxed);

@@ -75,7 +75,7 @@ pub struct Card {
     pub at: Timestamp,
     /// Whether it is muted.
     pub muted: Option<Muted>,
-    /// What it says of its anomaly's other incidents, where it goes on on the card of one of them.
+    /// What it says of its anomaly's other incidents, where it continues on the card of one of them.
     pub again: Option<AgainFigures>,
     /// The address of the incident's page, where people can reach it.
     pub page: Option<String>,

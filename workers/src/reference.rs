@@ -1,4 +1,4 @@
-//! What describes the program to others: completions for shells, manual pages, the API's description.
+//! Completions for shells, manual pages, the API's description.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! How a process stops: first it says so, then it closes its door.
+//! The stop of a process: first it reports not ready, then it closes its listener.
 
 use std::sync::Arc;
 use std::time::Duration;

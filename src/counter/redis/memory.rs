@@ -1,4 +1,4 @@
-//! How much of the memory of the server the sets may use, and which are dropped when it is too much.
+//! The share of Redis' memory that counts may use, and which are dropped above it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What one delivery does to the episodes of its series, and which incident its episode belongs to.
+//! Enters one delivery: changes its series' firings, and finds the incident of its firing.
 
 use uuid::Uuid;
 

@@ -1,4 +1,4 @@
-//! What a batch leaves: rows to write, ids to count, incidents that changed their status.
+//! The outcome of a batch: rows to write, IDs to count, incidents that changed their status.
 
 use std::collections::HashSet;
 

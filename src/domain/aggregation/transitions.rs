@@ -1,4 +1,4 @@
-//! What becomes of an incident when one of its episodes fires, fires again, or ends.
+//! Transitions of an incident when one of its firings begins, is sent again, or ends.
 
 use uuid::Uuid;
 

@@ -1,4 +1,4 @@
-//! How likely something is by chance.
+//! Probability of a pattern by chance.
 
 /// The probability that of `n` independent tries, each of which succeeds with probability `p`, `k` or more
 /// succeed.

@@ -1,4 +1,4 @@
-//! How often an anomaly has incidents, since when, and whether that changes.
+//! How often an anomaly has incidents, since when, and its trend.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

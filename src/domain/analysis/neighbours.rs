@@ -1,4 +1,4 @@
-//! What opens incidents together with an anomaly, and what opened shortly before.
+//! Neighbours: anomalies whose incidents open together with an anomaly's, and incidents shortly before.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a language model is asked, and what is made of its answer. What alerts say is data: it stands in one
+//! The prompt of a language model, and the reading of its answer. What alerts say is data: it stands in one
 //! JSON text on one line of the user's message and nowhere else, and no tools are offered, so that orders in it
 //! have nothing to act on; and what comes back is a text and nothing but a text.
 

@@ -1,4 +1,4 @@
-//! What is redacted from prompts: what looks like a secret, and what the settings name.
+//! Redaction of prompts: what looks like a secret, and what the settings name.
 
 use regex::Regex;
 

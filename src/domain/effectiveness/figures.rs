@@ -1,4 +1,4 @@
-//! What an action was worth: counted, weighed by age, and held against what happens with nothing done.
+//! Figures of an action: verdicts counted, weighed by age, and compared with doing nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How sure a share is.
+//! Wilson's interval of a share.
 
 /// The two-sided 95 % of the normal distribution.
 const Z: f64 = 1.96;

@@ -1,4 +1,4 @@
-//! What the settings say of messages: which kinds are sent, where they go, and when they are quiet.
+//! The policy of messages from the settings: kinds, routes, quiet hours.
 
 use std::time::Duration;
 
@@ -64,9 +64,9 @@ pub struct Policy<'a> {
     pub settle: Duration,
     /// The kinds of channels that there are and whose messages are kept up to date.
     pub edits: Vec<&'static str>,
-    /// The kinds of channels whose cards incidents go on on.
+    /// The kinds of channels whose cards incidents continue on.
     pub cards: Vec<&'static str>,
-    /// How long after it was told an anomaly goes on on its card (`telegram.again`). `None`: never.
+    /// How long after its last notification an anomaly continues on its card (`telegram.again`). `None`: never.
     pub again: Option<Duration>,
     /// The channel of comments in Sentry, if they are set up. They follow no route: an incident that is about an
     /// issue there is commented on there, and no other.
@@ -91,7 +91,7 @@ impl Policy<'_> {
         Tell::of(kind).is_none_or(|tell| kinds.contains(&tell))
     }
 
-    /// Whether incidents go on on the cards of this channel.
+    /// Whether incidents continue on the cards of this channel.
     #[must_use]
     pub fn goes_on_in(&self, channel: &str) -> bool {
         let kind = channel.split_once(':').map_or(channel, |(kind, _)| kind);

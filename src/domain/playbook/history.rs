@@ -1,4 +1,4 @@
-//! What the versions of a stored playbook say about themselves.
+//! States and origins of a stored playbook's versions and of its proposals.
 
 use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{Alternative, Figures, FiguresOf, StoppedAction, Streak, Usable};
-use super::{Asked, DAY, ENOUGH, Known};
+use super::{DAY, ENOUGH, Known, RecommendationInputs};
 use crate::domain::effectiveness::{Worth, action_name};
 use crate::domain::repair_class::RepairClass;
 use crate::domain::tier::Tier;
@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 
 /// How an action stands beside doing nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Comparison {
     /// It does better.
     Better,
     /// It may do better or not.
@@ -29,7 +29,7 @@ pub(super) struct Candidate {
     pub(super) action: String,
     pub(super) tier: Tier,
     class: Option<RepairClass>,
-    pub(super) standing: Standing,
+    pub(super) comparison: Comparison,
     not_before: Option<Timestamp>,
     stopped: Option<Streak>,
     pub(super) figures: Option<Figures>,
@@ -54,10 +54,10 @@ impl Candidate {
     }
 
     pub(super) fn answer(&self) -> Alternative {
-        let usable = match (self.not_before, self.standing) {
+        let usable = match (self.not_before, self.comparison) {
             _ if self.stopped.is_some() => Usable::Stopped,
             (Some(_), _) => Usable::NotYet,
-            (None, Standing::Worse) => Usable::Worse,
+            (None, Comparison::Worse) => Usable::Worse,
             (None, _) => Usable::Yes,
         };
         Alternative {
@@ -74,34 +74,34 @@ impl Candidate {
 
 /// Those from the incident's tier on, by tier, in the order of the playbook; without one, those that are known, the
 /// surest first.
-pub(super) fn all(asked: &Asked<'_>) -> Vec<Candidate> {
-    let waits = waits(asked);
+pub(super) fn all(inputs: &RecommendationInputs<'_>) -> Vec<Candidate> {
+    let waits = waits(inputs);
     let candidate = |(tier, action): (Tier, String)| {
-        let class = asked.classes.of(&action);
-        let (standing, figures) = figures(asked, &action, class);
+        let class = inputs.classes.of(&action);
+        let (comparison, figures) = figures(inputs, &action, class);
         Candidate {
             not_before: waits.get(&action).copied(),
-            stopped: asked.stopped.get(&action).copied(),
+            stopped: inputs.stopped.get(&action).copied(),
             action,
             tier,
             class,
-            standing,
+            comparison,
             figures,
         }
     };
-    match asked.playbook {
+    match inputs.playbook {
         Some(playbook) => {
-            let actions = playbook.each().filter(|(tier, _)| *tier >= asked.tier);
+            let actions = playbook.each().filter(|(tier, _)| *tier >= inputs.tier);
             let actions = actions.map(|(tier, action)| (tier, action_name(action)));
             actions.map(candidate).collect()
         }
         None => {
-            let known = [asked.own, asked.wider];
+            let known = [inputs.own, inputs.wider];
             let known = known.into_iter().flat_map(|known| known.actions.keys());
             let known: BTreeSet<&String> = known.collect();
             let of_class = known.into_iter().filter_map(|action| {
-                let tier = asked.classes.of(action)?.tier();
-                (tier >= asked.tier).then(|| (tier, action.clone()))
+                let tier = inputs.classes.of(action)?.tier();
+                (tier >= inputs.tier).then(|| (tier, action.clone()))
             });
             let mut found: Vec<Candidate> = of_class.map(candidate).collect();
             found.retain(|one| one.figures.is_some());
@@ -112,10 +112,10 @@ pub(super) fn all(asked: &Asked<'_>) -> Vec<Candidate> {
 }
 
 /// Until when each action waits that did not hold so often.
-fn waits(asked: &Asked<'_>) -> BTreeMap<String, Timestamp> {
-    let since = asked.now.before(DAY);
+fn waits(inputs: &RecommendationInputs<'_>) -> BTreeMap<String, Timestamp> {
+    let since = inputs.now.before(DAY);
     let mut times: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
-    for (action, at) in asked.disproved.iter().filter(|(_, at)| *at > since) {
+    for (action, at) in inputs.disproved.iter().filter(|(_, at)| *at > since) {
         times.entry(action).or_default().push(*at);
     }
     let waits = times.into_iter().filter_map(|(action, mut times)| {
@@ -129,39 +129,39 @@ fn waits(asked: &Asked<'_>) -> BTreeMap<String, Timestamp> {
 
 /// The figures of the anomaly, if there are enough; else those of its alert name, if these are; else what there is.
 fn figures(
-    asked: &Asked<'_>,
+    inputs: &RecommendationInputs<'_>,
     action: &str,
     class: Option<RepairClass>,
-) -> (Standing, Option<Figures>) {
-    let of = |of, known| of_known(asked, (of, known), action, class);
-    let own = of(FiguresOf::Anomaly, asked.own);
-    let wider = of(FiguresOf::AlertName, asked.wider);
+) -> (Comparison, Option<Figures>) {
+    let of = |of, known| of_known(inputs, (of, known), action, class);
+    let own = of(FiguresOf::Anomaly, inputs.own);
+    let wider = of(FiguresOf::AlertName, inputs.wider);
     let all = [own, wider].into_iter().flatten();
     let all: Vec<_> = all.filter(|(_, found)| found.verdicts > 0).collect();
     let enough = all.iter().find(|(_, found)| found.effective.is_some());
     match enough.or_else(|| all.first()) {
-        Some((standing, found)) => (*standing, Some(found.clone())),
-        None => (Standing::Unjudged, None),
+        Some((comparison, found)) => (*comparison, Some(found.clone())),
+        None => (Comparison::Unjudged, None),
     }
 }
 
 fn of_known(
-    asked: &Asked<'_>,
+    inputs: &RecommendationInputs<'_>,
     (of, known): (FiguresOf, &Known),
     action: &str,
     class: Option<RepairClass>,
-) -> Option<(Standing, Figures)> {
-    let worth = Worth::of(known.actions.get(action)?, asked.half_life, asked.now);
-    let quiet_ms = asked.quiet_ms.get(&class).copied().unwrap_or_default();
+) -> Option<(Comparison, Figures)> {
+    let worth = Worth::of(known.actions.get(action)?, inputs.half_life, inputs.now);
+    let quiet_ms = inputs.quiet_ms.get(&class).copied().unwrap_or_default();
     let (_, nothing) = for_quiet(&known.baselines, quiet_ms);
-    let effective = worth.is_effective(nothing, asked.min_verdicts);
+    let effective = worth.is_effective(nothing, inputs.min_verdicts);
     let share = worth.weighed_verified / worth.weighed_verdicts.max(f64::MIN_POSITIVE);
     let is_worse = worth.counted.verified == 0 || share < nothing.share();
-    let standing = match effective {
-        Some(true) => Standing::Better,
-        Some(false) if is_worse => Standing::Worse,
-        Some(false) => Standing::Even,
-        None => Standing::Unjudged,
+    let comparison = match effective {
+        Some(true) => Comparison::Better,
+        Some(false) if is_worse => Comparison::Worse,
+        Some(false) => Comparison::Even,
+        None => Comparison::Unjudged,
     };
     let figures = Figures {
         of,
@@ -172,5 +172,5 @@ fn of_known(
         nothing_held: nothing.held,
         nothing_episodes: nothing.episodes,
     };
-    Some((standing, figures))
+    Some((comparison, figures))
 }

@@ -63,8 +63,8 @@ impl Case {
         }
     }
 
-    fn asked(&self) -> Recommendation {
-        recommend(&Asked {
+    fn recommendation(&self) -> Recommendation {
+        recommend(&RecommendationInputs {
             tier: self.tier,
             playbook: self.playbook.as_ref(),
             classes: &ActionClasses::default(),
@@ -88,17 +88,17 @@ fn brief(found: &Recommendation) -> (Option<&str>, i32, Rule) {
 fn the_playbook_s_order_holds_until_something_is_known() {
     let mut case = Case::new(Tier::Restart);
     assert_eq!(
-        brief(&case.asked()),
+        brief(&case.recommendation()),
         (Some("restart_pod"), 1, Rule::InOrder)
     );
     // Too few to tell.
     case.own = known(&[("restart_node", 2, 0)], (0, 0));
     assert_eq!(
-        brief(&case.asked()),
+        brief(&case.recommendation()),
         (Some("restart_pod"), 1, Rule::InOrder)
     );
     case.own = known(&[("restart_node", 4, 0), ("restart_pod", 3, 2)], (1, 10));
-    let found = case.asked();
+    let found = case.recommendation();
     assert_eq!(brief(&found), (Some("restart_node"), 1, Rule::Held));
     let figures = found.figures.unwrap();
     assert_eq!((figures.held, figures.verdicts), (4, 4));
@@ -110,7 +110,7 @@ fn too_few_verdicts_are_stood_in_for_by_those_of_the_alert_name() {
     let mut case = Case::new(Tier::Mitigate);
     case.own = known(&[("scale_up", 1, 1)], (0, 0));
     case.wider = known(&[("scale_up", 8, 1), ("rollback", 0, 5)], (1, 9));
-    let found = case.asked();
+    let found = case.recommendation();
     assert_eq!(brief(&found), (Some("scale_up"), 2, Rule::Held));
     assert_eq!(found.figures.unwrap().of, FiguresOf::AlertName);
 }
@@ -121,7 +121,7 @@ fn what_did_not_hold_twice_in_a_day_waits_and_the_tier_rises() {
     let mut case = Case::new(Tier::Restart);
     let twice = |action: &str| [(action.to_owned(), at(1)), (action.to_owned(), at(23))];
     case.disproved = twice("restart_pod").to_vec();
-    let found = case.asked();
+    let found = case.recommendation();
     assert_eq!(brief(&found), (Some("restart_node"), 1, Rule::InOrder));
     let waits = found
         .alternatives
@@ -133,14 +133,17 @@ fn what_did_not_hold_twice_in_a_day_waits_and_the_tier_rises() {
         (Usable::NotYet, Some(NOW.after(HOUR)))
     );
     case.disproved.extend(twice("restart_node"));
-    let found = case.asked();
+    let found = case.recommendation();
     assert_eq!(brief(&found), (Some("rollback"), 2, Rule::InOrder));
     assert_eq!(found.why.raised_from, Some(1));
     // A tier without actions is passed over.
     case.tier = Tier::RootCause;
-    assert_eq!(brief(&case.asked()), (Some("redesign"), 4, Rule::InOrder));
+    assert_eq!(
+        brief(&case.recommendation()),
+        (Some("redesign"), 4, Rule::InOrder)
+    );
     case.disproved.extend(twice("redesign"));
-    assert_eq!(brief(&case.asked()), (None, 3, Rule::NoneLeft));
+    assert_eq!(brief(&case.recommendation()), (None, 3, Rule::NoneLeft));
     // A day later it is recommended again.
     case.tier = Tier::Restart;
     case.disproved = vec![
@@ -148,7 +151,7 @@ fn what_did_not_hold_twice_in_a_day_waits_and_the_tier_rises() {
         ("restart_pod".to_owned(), at(24)),
     ];
     assert_eq!(
-        brief(&case.asked()),
+        brief(&case.recommendation()),
         (Some("restart_pod"), 1, Rule::InOrder)
     );
 }
@@ -163,7 +166,7 @@ fn what_is_stopped_is_passed_over_and_named() {
     case.stopped = BTreeMap::from(["restart_pod", "scale_up"].map(|a| (a.to_owned(), streak)));
     // Even if it held on this anomaly.
     case.own = known(&[("restart_pod", 9, 0)], (0, 9));
-    let found = case.asked();
+    let found = case.recommendation();
     assert_eq!(brief(&found), (Some("restart_node"), 1, Rule::InOrder));
     let named = |found: &Recommendation| -> Vec<(String, i64)> {
         let stopped = found.why.stopped.iter();
@@ -190,7 +193,7 @@ fn what_is_stopped_is_passed_over_and_named() {
         "redesign",
     ];
     case.stopped = BTreeMap::from(all.map(|a| (a.to_owned(), streak)));
-    let found = case.asked();
+    let found = case.recommendation();
     assert_eq!(brief(&found), (None, 1, Rule::NoneLeft));
     assert_eq!(named(&found).len(), 5);
 }
@@ -199,7 +202,7 @@ fn what_is_stopped_is_passed_over_and_named() {
 fn what_never_held_is_left_out() {
     let mut case = Case::new(Tier::Restart);
     case.own = known(&[("restart_pod", 0, 3), ("restart_node", 0, 4)], (0, 9));
-    let found = case.asked();
+    let found = case.recommendation();
     assert_eq!(brief(&found), (Some("rollback"), 2, Rule::InOrder));
     let tried: Vec<_> = found
         .why
@@ -214,15 +217,18 @@ fn what_never_held_is_left_out() {
 fn where_an_alarm_ends_by_itself_waiting_wins() {
     let mut case = Case::new(Tier::Restart);
     case.own = known(&[("restart_pod", 5, 0), ("restart_node", 3, 1)], (19, 20));
-    assert_eq!(brief(&case.asked()), (None, 1, Rule::Wait));
+    assert_eq!(brief(&case.recommendation()), (None, 1, Rule::Wait));
     // What is deep is not about the firing of now.
     case.tier = Tier::RootCause;
-    assert_eq!(brief(&case.asked()), (Some("redesign"), 4, Rule::InOrder));
+    assert_eq!(
+        brief(&case.recommendation()),
+        (Some("redesign"), 4, Rule::InOrder)
+    );
     // Nothing was tried enough to say that it does no better.
     case.tier = Tier::Restart;
     case.own = known(&[("restart_pod", 1, 0)], (19, 20));
     assert_eq!(
-        brief(&case.asked()),
+        brief(&case.recommendation()),
         (Some("restart_pod"), 1, Rule::InOrder)
     );
 }
@@ -231,15 +237,18 @@ fn where_an_alarm_ends_by_itself_waiting_wins() {
 fn without_a_playbook_only_what_is_known_to_hold_is_recommended() {
     let mut case = Case::new(Tier::Restart);
     case.playbook = None;
-    assert_eq!(brief(&case.asked()), (None, 1, Rule::NoneKnown));
+    assert_eq!(brief(&case.recommendation()), (None, 1, Rule::NoneKnown));
     case.own = known(&[("restart_pod", 1, 1), ("prayed", 9, 0)], (0, 9));
-    let found = case.asked();
+    let found = case.recommendation();
     assert_eq!(brief(&found), (None, 1, Rule::NoneKnown));
     assert_eq!(found.alternatives.len(), 1, "{found:?}");
     case.own = known(&[("restart_pod", 0, 3)], (0, 9));
-    assert_eq!(brief(&case.asked()), (None, 1, Rule::NoneLeft));
+    assert_eq!(brief(&case.recommendation()), (None, 1, Rule::NoneLeft));
     case.wider = known(&[("rollback", 6, 0)], (0, 9));
-    assert_eq!(brief(&case.asked()), (Some("rollback"), 2, Rule::Held));
+    assert_eq!(
+        brief(&case.recommendation()),
+        (Some("rollback"), 2, Rule::Held)
+    );
 }
 
 proptest! {
@@ -262,7 +271,7 @@ proptest! {
         let mut case = Case::new(Tier::from_number(tier).unwrap());
         (case.own, case.wider) = (of(&own), of(&wider));
         case.disproved = failed.iter().map(|(n, ago)| (all[*n].to_owned(), NOW.before(HOUR * *ago))).collect();
-        let found = case.asked();
+        let found = case.recommendation();
         let playbook = playbook();
         let in_last_day = |action: &str| {
             let of = case.disproved.iter().filter(|(name, at)| name == action && NOW.since(*at) < DAY);
@@ -280,7 +289,7 @@ proptest! {
             prop_assert!(!is_left, "{other:?}");
             prop_assert_eq!(other.usable == Usable::NotYet, in_last_day(&other.action) >= ENOUGH);
         }
-        let again = case.asked();
+        let again = case.recommendation();
         prop_assert_eq!(again, found);
     }
 }

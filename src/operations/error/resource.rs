@@ -1,4 +1,4 @@
-//! What operations are done to.
+//! The resources that operations and errors name.
 
 use crate::jobs::QUEUES;
 

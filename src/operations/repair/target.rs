@@ -1,4 +1,4 @@
-//! What a repair was tried on: an incident, an anomaly, or what an alert's labels make it.
+//! The target of a repair: an incident, an anomaly, or the anomaly that an alert's labels name.
 
 use std::collections::BTreeMap;
 

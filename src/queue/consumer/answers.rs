@@ -1,4 +1,4 @@
-//! What follows from a handler's outcome: remove the job, retry it later, or make it a dead letter.
+//! Answers to a job's outcome: remove it, retry it later, or make it a dead letter.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -17,9 +17,9 @@ use crate::queue::store::{Capacity, Delivery, Lease, QueueError, RECLAIM_EVERY};
 use crate::store::dead_letters;
 
 /// Redelivered jobs get at most one in this many slots.
-const CAME_BACK: usize = 4;
+const SLOTS_PER_REDELIVERY: usize = 4;
 /// How long suspects run, one by one, before other jobs are fetched again.
-const SUSPECTS_TURN: Duration = Duration::from_secs(1);
+const SUSPECTS_ONLY: Duration = Duration::from_secs(1);
 /// The shortest and the longest pause of an idle fetcher.
 const IDLE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 /// Above this many consumers each polls less often, so that all together poll as often as these; and the most that
@@ -160,7 +160,7 @@ impl Fetcher {
         match self.make_room {
             None => suspects_wait.then(Instant::now),
             Some(since) => {
-                Some(since).filter(|since| self.suspect_runs && since.elapsed() < SUSPECTS_TURN)
+                Some(since).filter(|since| self.suspect_runs && since.elapsed() < SUSPECTS_ONLY)
             }
         }
     }
@@ -171,7 +171,7 @@ impl Fetcher {
         self.consumer
             .policy
             .concurrency
-            .div_ceil(CAME_BACK)
+            .div_ceil(SLOTS_PER_REDELIVERY)
             .saturating_sub(held)
     }
 

@@ -1,4 +1,4 @@
-//! What is left to do in all queues, for who waits until nothing is.
+//! Work left in all queues, for a caller that waits until none is.
 
 use sea_orm::{ConnectionTrait, DbErr};
 

@@ -1,4 +1,4 @@
-//! What Alertmanager sends, and the alerts that are made of it.
+//! Bodies that Alertmanager sends, and the alerts that they become.
 
 mod values;
 

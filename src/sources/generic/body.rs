@@ -1,4 +1,4 @@
-//! What stands at a pointer in a body.
+//! Values at pointers in a body.
 
 use std::borrow::Cow;
 use std::cell::RefCell;

@@ -1,4 +1,4 @@
-//! What mappings make of bodies.
+//! Bodies, mappings, and the alerts that they become.
 
 mod presets;
 

@@ -1,4 +1,4 @@
-//! What Grafana sends, and the alerts that are made of it.
+//! Bodies that Grafana sends, and the alerts that they become.
 
 use serde_json::{Value, json};
 

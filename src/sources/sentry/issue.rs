@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{Times, Told};
+use super::{Parsed, Times};
 use crate::domain::alert::{AlertRule, AlertStatus};
 use crate::domain::sentry;
 use crate::domain::signature::Names;
@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 const NAME: &str = "SentryIssue";
 
 /// An issue that changed its state.
-pub(super) fn of_issue<'a>(action: &str, data: &Object<'a>, times: &mut Times) -> Told<'a> {
+pub(super) fn of_issue<'a>(action: &str, data: &Object<'a>, times: &mut Times) -> Parsed<'a> {
     let status = match action {
         "created" | "unresolved" | "regression" | "escalating" => AlertStatus::Firing,
         "resolved" | "ignored" | "archived" => AlertStatus::Resolved,
@@ -34,7 +34,7 @@ pub(super) fn of_issue<'a>(action: &str, data: &Object<'a>, times: &mut Times) -
 }
 
 /// An alert whose action a change of the issue's state took.
-pub(super) fn of_activity<'a>(data: &Object<'a>) -> Told<'a> {
+pub(super) fn of_activity<'a>(data: &Object<'a>) -> Parsed<'a> {
     let activity = data.get("activity").and_then(Object::read);
     let activity = activity.ok_or("the body has no activity")?;
     let kind = activity.text("type");
@@ -52,7 +52,7 @@ pub(super) fn of_activity<'a>(data: &Object<'a>) -> Told<'a> {
 
 /// The issue in that state. Nothing closes that is unresolved: a pull request may mention it, or it was unresolved
 /// again before this was sent.
-fn of_state<'a>(status: AlertStatus, data: &Object<'a>) -> Told<'a> {
+fn of_state<'a>(status: AlertStatus, data: &Object<'a>) -> Parsed<'a> {
     let issue = data.get("issue").and_then(Object::read);
     let issue = issue.ok_or("the body has no issue")?;
     if status == AlertStatus::Resolved && issue.text("status") == "unresolved" {
@@ -79,7 +79,7 @@ fn of_state<'a>(status: AlertStatus, data: &Object<'a>) -> Told<'a> {
 }
 
 /// An event of an issue that triggered an alert.
-pub(super) fn of_event<'a>(action: &str, data: &Object<'a>, times: &mut Times) -> Told<'a> {
+pub(super) fn of_event<'a>(action: &str, data: &Object<'a>, times: &mut Times) -> Parsed<'a> {
     if action != "triggered" {
         return Ok(None);
     }
@@ -102,7 +102,7 @@ pub(super) fn of_event<'a>(action: &str, data: &Object<'a>, times: &mut Times) -
     Ok(Some(alert))
 }
 
-/// What issue and event say alike. The labels that name it must be the same whichever way it is told of.
+/// The alert of an issue or of an event of it. The labels that name it must be the same for both.
 fn alert<'a>(
     status: AlertStatus,
     id: Cow<'a, str>,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{Times, Told};
+use super::{Parsed, Times};
 use crate::domain::alert::AlertStatus;
 use crate::domain::signature::Names;
 use crate::sources::text::{Object, text};
@@ -14,7 +14,7 @@ use crate::sources::{ReportedAlert, texts};
 const STATES: [(&str, &str); 2] = [("20", "critical"), ("10", "warning")];
 
 /// An alert for a metric that is critical, a warning, or over.
-pub(super) fn of_metric<'a>(action: &str, data: &Object<'a>, times: &mut Times) -> Told<'a> {
+pub(super) fn of_metric<'a>(action: &str, data: &Object<'a>, times: &mut Times) -> Parsed<'a> {
     let metric = data.get("metric_alert").and_then(Object::read);
     let metric = metric.ok_or("the body has no metric_alert")?;
     let state = metric.text("status");

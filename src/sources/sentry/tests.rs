@@ -1,4 +1,4 @@
-//! What Sentry sends, and the alerts that are made of it.
+//! Bodies that Sentry sends, and the alerts that they become.
 
 use axum::http::HeaderValue;
 use serde_json::{Value, json};

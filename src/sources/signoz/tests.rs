@@ -1,4 +1,4 @@
-//! What SigNoz sends, and the alerts that are made of it.
+//! Bodies that SigNoz sends, and the alerts that they become.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What an operator can do, by the names under which the audit stores it.
+//! Operations, by the names under which the audit stores them.
 
 /// One kind of operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

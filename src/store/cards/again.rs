@@ -1,4 +1,4 @@
-//! Incidents that go on on the card of one before: the card's row has the incident that it shows, the suppressed
+//! Incidents that continue on the card of one before: the card's row has the incident that it shows, the suppressed
 //! message's row has the card.
 
 use std::collections::{HashMap, HashSet};

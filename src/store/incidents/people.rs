@@ -1,4 +1,4 @@
-//! What people do to incidents: acknowledge, resolve.
+//! People's operations on incidents: acknowledge, resolve.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, EntityTrait};

@@ -12,7 +12,7 @@ pub(super) async fn show(tx: &impl ConnectionTrait, shown: &[(Uuid, Uuid)]) -> R
     if shown.is_empty() {
         return Ok(());
     }
-    // Of several incidents that go on on one card, the newest is shown.
+    // Of several incidents that continue on one card, the newest is shown.
     let newest: HashMap<Uuid, Uuid> = shown.iter().copied().collect();
     let rows = Rows::new()
         .uuid("id", newest.keys().copied())

@@ -1,4 +1,4 @@
-//! What is known of the actions on many anomalies, page by page: what playbooks are proposed from.
+//! Figures of the actions on many anomalies, page by page: the input of proposals.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How the figures of actions differ from the repairs that they are made of. Each is one statement, and a
+//! Drift of actions' figures from the repairs that they are computed from. Each is one statement, and a
 //! repair and its figures are written in one transaction: a difference is drift, and never work under way.
 
 use std::collections::BTreeMap;

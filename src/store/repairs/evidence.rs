@@ -1,4 +1,4 @@
-//! What verdicts follow from: firings, repairs, and when Tocsin was down.
+//! The evidence for verdicts: firings, repairs, and when Tocsin was down.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What actions are worth, kept by anomaly, alert name, service and for all: a verdict adds to each in the
+//! Figures of actions, kept by anomaly, alert name, service and for all: a verdict adds to each in the
 //! transaction that gives it, so nobody counts repairs to show them.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What is known of the actions that an incident may be given: one indexed read, and a second where an action is known.
+//! Figures of an incident's possible actions: one indexed read, and a second where an action has some.
 
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 

@@ -16,7 +16,7 @@ const LATE_MS: i64 = 120_000;
 
 /// A repair that may be due for a verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct DueRepair {
     /// Its id.
     pub id: Uuid,
     /// Its anomaly.
@@ -32,7 +32,7 @@ pub async fn due(
     upto: Timestamp,
     (after, id): (Timestamp, Uuid),
     limit: u64,
-) -> Result<Vec<Due>, DbErr> {
+) -> Result<Vec<DueRepair>, DbErr> {
     let sql = "SELECT id, anomaly_key, repaired_at FROM repairs \
                WHERE judged_at IS NULL AND NOT unfinished AND repaired_at <= $1 \
                    AND repaired_at >= $2 AND (repaired_at > $2 OR id > $3) \
@@ -48,7 +48,7 @@ pub async fn disturbed(
     since: Timestamp,
     (after, id): (Timestamp, Uuid),
     limit: u64,
-) -> Result<Vec<Due>, DbErr> {
+) -> Result<Vec<DueRepair>, DbErr> {
     let sql = format!(
         "SELECT p.id, p.anomaly_key, p.repaired_at FROM repairs p \
              JOIN anomalies a ON a.key = p.anomaly_key \
@@ -69,12 +69,12 @@ async fn read<const N: usize>(
     db: &impl ConnectionTrait,
     sql: &str,
     values: [Value; N],
-) -> Result<Vec<Due>, DbErr> {
+) -> Result<Vec<DueRepair>, DbErr> {
     let rows = db
         .query_all_raw(statement(db.get_database_backend(), sql, values))
         .await?;
     let due = |row: &QueryResult| {
-        Ok(Due {
+        Ok(DueRepair {
             id: row.try_get("", "id")?,
             anomaly_key: row.try_get("", "anomaly_key")?,
             repaired_at: row.try_get("", "repaired_at")?,

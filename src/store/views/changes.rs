@@ -1,5 +1,4 @@
-//! What changes on an open page: asked several times a second, so what is asked about incidents is asked by
-//! primary key alone.
+//! Changes of open pages. They are read several times a second, so incidents are read by primary key alone.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -25,7 +24,7 @@ pub async fn newest(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Uuid>, 
 }
 
 #[derive(FromQueryResult, Hash)]
-struct Seen {
+struct WatchedColumns {
     updated_at: i64,
     status: String,
     tier: Option<i32>,
@@ -61,7 +60,7 @@ pub async fn looks(
     let sql = rows.statement(db.get_database_backend(), sql, []);
     let look = |row: &QueryResult| {
         let mut hasher = DefaultHasher::new();
-        Seen::from_query_result(row, "")?.hash(&mut hasher);
+        WatchedColumns::from_query_result(row, "")?.hash(&mut hasher);
         Ok((row.try_get("", "id")?, hasher.finish()))
     };
     db.query_all_raw(sql).await?.iter().map(look).collect()

@@ -1,4 +1,4 @@
-//! How often anomalies came back, hour by hour, and in the window before a window.
+//! Counts of anomalies, hour by hour, and in the window before a window.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What people look at: pages of incidents, anomalies and occurrences, newest first.
+//! Pages of incidents, anomalies and occurrences, newest first.
 
 mod filter;
 

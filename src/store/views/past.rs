@@ -1,4 +1,4 @@
-//! What was tried on the last incidents of an anomaly.
+//! Repairs of the last incidents of an anomaly.
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,

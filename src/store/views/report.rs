@@ -1,4 +1,4 @@
-//! What came in and what was done in a period, beside the period before: one aggregated query a figure, each over
+//! Figures of a period beside those of the period before: one aggregated query for each figure, over
 //! rows that an index finds by their time.
 
 mod anomalies;

@@ -1,4 +1,4 @@
-//! What the database says of itself, and how much is in it.
+//! Statistics of the database: what it reports about itself, its totals, the health of channels.
 
 use std::collections::HashMap;
 

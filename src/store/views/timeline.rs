@@ -1,4 +1,4 @@
-//! What happened around an incident: its messages, its repairs, and what people did.
+//! The rows of an incident's timeline: messages, repairs, audit entries.
 
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,

@@ -1,4 +1,4 @@
-//! What comes back most, and what repairs of it were worth.
+//! The anomalies that come back most, with the figures of their repairs.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, Value};
 

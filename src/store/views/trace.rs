@@ -1,4 +1,4 @@
-//! What is known of one series, incident or anomaly, as a person asks for it: the newest first.
+//! The rows about one series, incident or anomaly, newest first.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! How long the poller waits after what goes wrong again and again.
+//! Backoff of the poller after repeated errors.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! What became of alerts: every alert of every request that was accepted comes to exactly
-//! one outcome.
+//! Alerts by outcome: every alert of every accepted request has exactly one outcome.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How spans reach the collector.
+//! Export of spans to the collector.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What operators did: listed.
+//! The list of audit entries.
 
 use axum::Json;
 use axum::extract::State;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::domain::canary::{Link, SMOKE};
 use crate::domain::escalation::Level;
-use crate::operations::canary::{self, Asked};
+use crate::operations::canary::{self, CanarySpec};
 use crate::operations::{Invalid, OperationError, Resource};
 use crate::sources::canary::CanaryRequest;
 use crate::store::canaries::{self, Canary};
@@ -140,7 +140,7 @@ pub(super) struct MakeRequest {
 /// Makes a canary: a synthetic alert that goes the way of an alert and is not counted.
 ///
 /// The answer has the requests that deliver it, signed where the source asks for that. Its incident is not kept, and no
-/// list, count or report has it. Nobody is told, unless a channel is named.
+/// list, count or report has it. No message is sent, unless a channel is named.
 #[utoipa::path(
     post,
     path = "/canaries",
@@ -166,12 +166,12 @@ pub(super) async fn make(
             return Err(Invalid::UnknownChannel { name, known }.into());
         }
     }
-    let asked = Asked {
+    let spec = CanarySpec {
         source: &source,
         channel: channel.as_deref(),
         made_by: SMOKE,
     };
-    let made = canary::make(&ingress.context, &ingress.sources, &asked, Some(&actor)).await?;
+    let made = canary::make(&ingress.context, &ingress.sources, &spec, Some(&actor)).await?;
     Ok(Json(MadeView {
         canary: made.canary.into(),
         firing: made.firing.into(),

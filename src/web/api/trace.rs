@@ -1,4 +1,4 @@
-//! What became of an alert: its firings, their incidents, and what is on its way or ended there.
+//! The history of an alert: its firings, their incidents, and its jobs and dead letters.
 
 mod answer;
 mod carried;

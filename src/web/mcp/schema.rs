@@ -1,5 +1,5 @@
-//! What a tool takes, as JSON Schema: the parameters of its operation and the fields of that's body, as the
-//! description of the API has them, in the few words of JSON Schema that every client understands.
+//! The input of a tool, as JSON Schema: the parameters of its operation and the fields of its body, from the
+//! description of the API, in the few words of JSON Schema that every client understands.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! What goes wrong, as a page; and what every answer of the pages carries.
+//! Error pages, and the headers of every answer of the pages.
 
 use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};

@@ -1,4 +1,4 @@
-//! What the pages' forms send: small, and not for long on its way.
+//! Bodies of forms: small, and received within a bounded time.
 
 use std::collections::{BTreeMap, HashMap};
 

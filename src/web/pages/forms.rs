@@ -1,4 +1,4 @@
-//! What the forms do: each is an operation, and leads back to its page.
+//! Handlers of forms: each runs an operation and redirects to its page.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What an address of the list of incidents asks for.
+//! Filters, search and order of the list of incidents, in its address.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! How deep the queues were in the last hour, as far as this process has watched.
+//! Depth of the queues in the last hour, as this process sampled it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! Who looks, in which language, and what their forms carry.
+//! A page's request: its reader's role and language, and its form's token.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What happened to an incident, in order: firings, messages, repairs, entries of people.
+//! The timeline of an incident: firings, messages, repairs, entries of people, in order.
 
 mod messages;
 mod people;

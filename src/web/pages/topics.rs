@@ -1,5 +1,5 @@
-//! What pages that are not about single incidents show, boiled down to a number that changes when they do:
-//! an idle page costs a look that all pages like it share, and no rendering.
+//! Topics: for each page that is not about single incidents, a number that changes when the page does. An idle
+//! page costs one read that all pages like it share, and no rendering.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};

@@ -1,4 +1,4 @@
-//! What actions were worth, as pages show it.
+//! Figures of actions, as pages show them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is taken and is not as it should be: it is logged, and counted.
+//! Deliveries that are accepted with a defect: they are logged and counted.
 
 use crate::jobs::Content;
 use crate::sources::Translated;

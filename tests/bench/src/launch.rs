@@ -1,4 +1,4 @@
-//! What is started: programs that were built beside this one, and others.
+//! Launchers of programs that were built beside this one, and of others.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};

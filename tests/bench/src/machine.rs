@@ -1,4 +1,4 @@
-//! What it was measured on.
+//! The machine of a measurement.
 
 use serde::Serialize;
 

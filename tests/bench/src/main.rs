@@ -1,4 +1,4 @@
-//! How fast Tocsin is here, and how that compares. `scripts/bench` builds and runs this.
+//! The benchmark: Tocsin's speed on this computer, and comparisons. `scripts/bench` builds and runs this.
 //!
 //! Servers, program and load share the computer's cores. Every figure is measured on a store and a
 //! queue that hold nothing else, and whatever was started is stopped and removed, however it ends.

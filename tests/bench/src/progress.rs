@@ -1,4 +1,4 @@
-//! How far it is, on the standard error; nothing if that is no terminal.
+//! Progress on the standard error; nothing if that is no terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 

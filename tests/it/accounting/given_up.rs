@@ -1,4 +1,4 @@
-//! Who begins a transaction and goes away takes nothing of what others write with them.
+//! A transaction whose owner goes away takes along nothing that others write.
 
 use std::time::Duration;
 

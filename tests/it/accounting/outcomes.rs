@@ -1,4 +1,4 @@
-//! What goes in comes out, by outcome.
+//! Every received alert has one outcome.
 
 use serde_json::json;
 use tocsin::domain::aggregation::Unit;

@@ -1,4 +1,4 @@
-//! Who looks for drift, or for levels that fall, waits for nobody, and nobody for them.
+//! The checks for drift and for levels that fall wait for nobody, and nobody waits for them.
 
 use std::time::{Duration, Instant};
 

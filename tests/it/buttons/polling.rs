@@ -1,4 +1,4 @@
-//! How presses are asked for: by one process of all, whatever goes wrong.
+//! Polling for presses: by one process of all, whatever goes wrong.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What goes wrong with an edit harms nothing, and is made up for.
+//! A failed edit harms nothing, and is made up for.
 
 use std::time::Duration;
 

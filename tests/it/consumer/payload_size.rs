@@ -1,4 +1,4 @@
-//! What a worker holds may weigh so much and no more.
+//! A worker holds jobs up to a number of bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What only the counter in Redis has: sets that are built from rows, marks, trimming, a bound.
+//! The counter in Redis alone: sets that are built from rows, marks, trimming, a bound.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a process says of itself while something is wrong with it.
+//! The health that a process reports while something is wrong with it.
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! What PostgreSQL does to its clients.
+//! Faults of PostgreSQL under its clients.
 
 use std::time::{Duration, Instant};
 

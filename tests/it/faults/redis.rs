@@ -1,4 +1,4 @@
-//! What Redis does to a fleet.
+//! Faults of Redis under a fleet.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What happens to a SQLite file, and to who writes it.
+//! Faults of a SQLite file, and of a process that writes it.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What a test runs on, and the macros that write a test once and run it on each.
+//! The stores that a test runs on, and the macros that write a test once and run it on each.
 
 /// What a test runs on: a database, or a database and Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What a test asks: by HTTP, by SQL, of the metrics, by the command line.
+//! A test's requests: by HTTP, by SQL, of the metrics, by the command line.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! What is in the database, held against the oracle and against itself.
+//! Compares the database with the oracle, and with itself.
 
 mod agreement;
 mod read;

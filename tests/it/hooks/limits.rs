@@ -1,4 +1,4 @@
-//! What a hook does not run, or not at once.
+//! Limits of hooks: actions that are not run, or not at once.
 
 use serde_json::json;
 

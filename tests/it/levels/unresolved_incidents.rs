@@ -1,4 +1,4 @@
-//! What changes an anomaly changes all its unresolved incidents, not just the newest.
+//! A change of an anomaly changes all its unresolved incidents, not just the newest.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! How mutes are asked for: by the API and by the program; what is refused, and what the audit says.
+//! Requests to mute, by the API and the command line: refusals, and the audit.
 
 use serde_json::{Value, json};
 

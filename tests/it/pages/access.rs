@@ -1,4 +1,4 @@
-//! Who may see and do what.
+//! Roles on the pages: who may see and do what.
 
 mod refused;
 mod sessions;

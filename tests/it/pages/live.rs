@@ -1,4 +1,4 @@
-//! What changes while a page is open.
+//! Changes on a page that is open.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! How a statement is carried out, and what of that is wrong.
+//! A statement's plan, and what is wrong with it.
 
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What held is proposed for playbooks: once, with its numbers; accepted, rejected, undone, or done by itself.
+//! Proposals for playbooks: made once, with their numbers; accepted, rejected, undone, or applied by themselves.
 
 use serde_json::{Value, json};
 use tocsin::config::Config;

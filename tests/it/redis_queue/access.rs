@@ -1,4 +1,4 @@
-//! How Redis is reached: TLS, users and passwords, databases; and what is said when it cannot be.
+//! Access to Redis: TLS, users and passwords, databases; and the errors where it fails.
 
 use std::path::Path;
 

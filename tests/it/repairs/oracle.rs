@@ -1,4 +1,4 @@
-//! What verdicts and figures are, by the description of the rules alone: minute by minute.
+//! The oracle of verdicts and figures: written from the description of the rules alone, minute by minute.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What Alertmanager has is compared with what was received.
+//! Alertmanager's alerts are compared with those received.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the tests and the benchmark start beside Tocsin: processes with a log, and real servers in
+//! Servers and programs that the tests and the benchmark start: processes with a log, and real servers in
 //! temporary folders on free ports of 127.0.0.1.
 
 pub mod alertmanager;

@@ -1,4 +1,4 @@
-//! How long ago something was, as a person says it, and how old something is to be.
+//! Ages: how long ago something was, and how old something must be.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What goes to the standard output.
+//! Output on the standard output.
 
 use std::io::{self, ErrorKind, Write};
 

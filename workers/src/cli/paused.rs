@@ -1,4 +1,4 @@
-//! What is said of a queue that a person paused: since when, by whom, and how to resume it.
+//! Notes about paused queues: since when, by whom, and how to resume them.
 
 use serde_json::Value;
 use tocsin::jobs::{Job as _, Notify};

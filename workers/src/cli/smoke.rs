@@ -26,7 +26,7 @@ const SOURCES: usize = 200;
 const LEAST: Duration = Duration::from_millis(100);
 
 /// Send a synthetic alert as each source does, and check each link of its way: ingress, queue, incident, tier, message,
-/// resolve. It is not counted, its incident is not kept, and nobody is told unless --chat names a channel. Exit with 1
+/// resolve. It is not counted, its incident is not kept, and no message is sent unless --chat names a channel. Exit with 1
 /// if a link fails or is late
 #[derive(Debug, Args)]
 pub struct SmokeArgs {

@@ -1,4 +1,4 @@
-//! What an executor is asked with.
+//! The request to an executor.
 
 use serde_json::{Value, json};
 use tocsin::context::Context;

@@ -1,4 +1,4 @@
-//! What a digest says, line by line: what is left out of a long one is the end of its list.
+//! The text of a digest, line by line: a long one loses the end of its list.
 
 use chrono::DateTime;
 use tocsin::domain::escalation::Level;

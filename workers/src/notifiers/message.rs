@@ -1,5 +1,5 @@
-//! What a card says, line by line: most important first, for a person who is woken by it. What is
-//! not known is left out.
+//! The text of a card, line by line: most important first, for a person who is woken by it. What is not known
+//! is left out.
 
 mod again;
 mod background;

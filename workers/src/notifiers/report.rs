@@ -1,4 +1,4 @@
-//! What a report says, line by line: what is left out of a long one is the end of its lists.
+//! The text of a report, line by line: a long one loses the end of its lists.
 
 use tocsin::report::said::{self, number, sentences, trend};
 use tocsin::report::{Report, fix_says};

@@ -1,4 +1,4 @@
-//! What people receive, and that nothing in an alert can break it.
+//! The messages that people receive; nothing in an alert can break them.
 
 mod checker;
 mod edited;

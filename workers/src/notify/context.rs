@@ -1,4 +1,4 @@
-//! What the notify worker works with.
+//! The notify worker's context.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -179,7 +179,7 @@ async fn claim<'a>(
     };
     is_free(&row, now)?;
     if row.shows_id.unwrap_or(row.incident_id) != card.incident.id {
-        let why = "another incident goes on on the card now";
+        let why = "another incident continues on the card now";
         return Err(again(ctx, why.to_owned()));
     }
     recommend(ctx, &tx, &mut card, now).await?;

@@ -8,7 +8,7 @@ use tocsin::context::Context;
 use tocsin::domain::canary::{Link, SCHEDULE};
 use tocsin::http_client;
 use tocsin::jobs::JobError;
-use tocsin::operations::canary::{Asked, Made, make};
+use tocsin::operations::canary::{CanarySpec, PreparedCanary, make};
 use tocsin::operations::own::{self, OwnAlert};
 use tocsin::sources::SOURCES;
 use tocsin::sources::canary::CanaryRequest;
@@ -50,14 +50,12 @@ pub async fn send_canary(context: &Context) -> Result<(), JobError> {
     if !is_due || !marks::claim(db, MARK, last, now).await? {
         return Ok(());
     }
-    let asked = Asked {
+    let spec = CanarySpec {
         source: &context.config.canary.source,
         channel: None,
         made_by: SCHEDULE,
     };
-    let made = make(context, &SOURCES, &asked, None)
-        .await
-        .map_err(failed)?;
+    let made = make(context, &SOURCES, &spec, None).await.map_err(failed)?;
     let broken = follow(context, &made).await?;
     if let Some((link, why)) = &broken {
         canaries::failed(db, made.canary.id, *link, why).await?;
@@ -99,7 +97,10 @@ fn alert(context: &Context, link: Link, why: &str) -> OwnAlert {
 }
 
 /// Sends it, waits for each link, and ends it; returns the link that is broken, and why.
-async fn follow(context: &Context, made: &Made) -> Result<Option<(Link, String)>, JobError> {
+async fn follow(
+    context: &Context,
+    made: &PreparedCanary,
+) -> Result<Option<(Link, String)>, JobError> {
     let began = Instant::now();
     if let Err(error) = post(context, &made.firing).await {
         return Ok(Some((Link::Ingress, format!("{error:#}"))));
@@ -143,7 +144,7 @@ async fn post(context: &Context, request: &CanaryRequest) -> anyhow::Result<()> 
 /// Waits until a link is done; returns why it is broken, if it is.
 async fn wait(
     context: &Context,
-    made: &Made,
+    made: &PreparedCanary,
     link: Link,
     began: Instant,
 ) -> Result<Option<String>, JobError> {

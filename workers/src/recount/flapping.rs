@@ -1,5 +1,5 @@
-//! Flapping that is over: once an anomaly has been steady for long enough, that is told, and its incidents open as
-//! ever. Each anomaly is a transaction of its own under its lock, which ends its flapping once: the pass may run
+//! Flapping that is over: once an anomaly has been steady for long enough, a notification says so, and its incidents
+//! open as ever. Each anomaly is a transaction of its own under its lock, which ends its flapping once: the pass may run
 //! twice, at the same time, or be cut short without harm.
 
 use tocsin::context::Context;

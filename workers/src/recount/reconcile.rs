@@ -1,6 +1,6 @@
-//! What Alertmanager has, compared with what was received: what fires there and never came is taken in, and what is no
-//! more there and never ended is closed. Both may run twice without harm: a firing that is taken in is found by its
-//! series and start when it comes after all, and one that is closed is looked at again under the lock of its anomaly.
+//! Reconcile: compares Alertmanager's alerts with those received. What fires there and never came is taken in, and what
+//! is no more there and never ended is closed. Both may run twice without harm: a firing that is taken in is found by
+//! its series and start when it comes after all, and one that is closed is checked again under the lock of its anomaly.
 
 use std::collections::HashSet;
 

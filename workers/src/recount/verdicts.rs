@@ -9,7 +9,7 @@ use tocsin::context::Context;
 use tocsin::jobs::JobError;
 use tocsin::outbox::{Cause, Traces};
 use tocsin::store::repairs::baselines;
-use tocsin::store::repairs::verdicts::{self, Due};
+use tocsin::store::repairs::verdicts::{self, DueRepair};
 use tocsin::store::{maintenance, outages};
 use tocsin::telemetry::metrics::ByVerdict;
 use tocsin::time::Timestamp;
@@ -82,7 +82,11 @@ pub async fn judge(context: &Context) -> Result<Progress, JobError> {
     Ok(looked_at.into())
 }
 
-async fn judge_all(context: &Context, due: Vec<Due>, heard: Timestamp) -> Result<(), JobError> {
+async fn judge_all(
+    context: &Context,
+    due: Vec<DueRepair>,
+    heard: Timestamp,
+) -> Result<(), JobError> {
     let mut by_anomaly: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
     for due in due {
         by_anomaly.entry(due.anomaly_key).or_default().push(due.id);

@@ -1,4 +1,4 @@
-//! What a scenario expects, against what is so.
+//! Expectations of a scenario, compared with the state.
 
 use std::fmt::Display;
 

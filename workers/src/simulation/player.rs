@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::changes::{self, Change};
 use super::expect::{self, Sent};
 use super::instance::{Folder, Instance};
-use super::scenario::{Scenario, Step, What};
+use super::scenario::{Event, Scenario, Step};
 use super::state::{Effectiveness, Recommendation, State};
 use super::{Entry, Kind, Outcome};
 
@@ -298,25 +298,25 @@ impl<'a, T: FnMut(&Entry) + Send> Player<'a, T> {
     async fn step(&mut self, step: &Step) -> anyhow::Result<()> {
         if self.tell.is_none() {
             self.state = State::read(&self.instance).await?;
-        } else if let What::Expect(expect) = &step.what {
+        } else if let Event::Expect(expect) = &step.what {
             return self.expect(expect, step.line).await;
         }
         self.say_step(step.line, self.in_words(&step.what));
         self.active_at = self.instance.now();
         match &step.what {
-            What::Note(_) | What::Expect(_) => {}
-            What::Fires(alert) => self.fires(alert).await?,
-            What::Ends(alert) => self.ends(alert).await?,
-            What::GoesSilent(alert) => match self.firing.get_mut(alert) {
+            Event::Note(_) | Event::Expect(_) => {}
+            Event::Fires(alert) => self.fires(alert).await?,
+            Event::Ends(alert) => self.ends(alert).await?,
+            Event::GoesSilent(alert) => match self.firing.get_mut(alert) {
                 Some(firing) => firing.is_sent = false,
                 None => bail!("{alert} does not fire"),
             },
-            What::Repaired(repair) => self.repaired(repair).await?,
-            What::Finished(repair) => self.finished(repair).await?,
-            What::Fixed(fix) => self.fixed(fix).await?,
-            What::Acknowledged(by) => self.incident("acknowledge", by).await?,
-            What::Resolved(by) => self.incident("resolve", by).await?,
-            What::Muted(by, time) => {
+            Event::Repaired(repair) => self.repaired(repair).await?,
+            Event::Finished(repair) => self.finished(repair).await?,
+            Event::Fixed(fix) => self.fixed(fix).await?,
+            Event::Acknowledged(by) => self.incident("acknowledge", by).await?,
+            Event::Resolved(by) => self.incident("resolve", by).await?,
+            Event::Muted(by, time) => {
                 let path = format!("/api/v1/anomalies/{}/mute", self.key(&by.alert));
                 let time = format!("{}s", time.as_secs());
                 let body = json!({"for": time, "operator": by.operator});

@@ -1,4 +1,4 @@
-//! How a simulation is printed.
+//! The printed report of a simulation.
 
 use std::time::Duration;
 

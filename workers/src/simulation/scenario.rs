@@ -53,12 +53,12 @@ pub(super) struct Step {
     pub(super) at: Duration,
     /// The line of the scenario.
     pub(super) line: usize,
-    pub(super) what: What,
+    pub(super) what: Event,
 }
 
 /// What happens.
 #[derive(Clone, Debug)]
-pub(super) enum What {
+pub(super) enum Event {
     /// Nothing, but it is said.
     Note(String),
     /// An alert fires.

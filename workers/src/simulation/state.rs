@@ -1,4 +1,4 @@
-//! How everything stands, as the API answers.
+//! The state of a simulation, as the API shows it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -20,7 +20,7 @@ use super::{LockedAnomalies, TierError};
 
 /// Writes the messages that the incidents opened, and that levels rose; returns how many of them are
 /// suppressed. Of a muted anomaly only a rise to `PERMANENT_FIX` is sent, once; an incident whose anomaly was
-/// told lately goes on on the card of the one before.
+/// told lately continues on the card of the one before.
 pub(super) async fn write(
     context: &Context,
     tx: &DatabaseTransaction,
@@ -61,7 +61,7 @@ pub(super) async fn write(
     Ok(written.suppressed)
 }
 
-/// The cards that the incidents of a pass that open can go on on.
+/// The cards that the incidents of a pass that open can continue on.
 struct GoingOn<'a> {
     locked: &'a LockedAnomalies,
     policy: &'a Policy<'a>,

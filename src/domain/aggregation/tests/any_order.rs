@@ -1,4 +1,4 @@
-//! Whatever order, batches and redelivery: the same is counted.
+//! The same counts in any order, in any batches, with any redelivery.
 
 use std::collections::BTreeSet;
 

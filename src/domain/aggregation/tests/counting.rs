@@ -1,4 +1,4 @@
-//! What counts as one occurrence.
+//! Which deliveries count as one occurrence.
 
 use super::*;
 use crate::domain::episode::tests::{at, firing, resolved};

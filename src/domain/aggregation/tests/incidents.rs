@@ -1,4 +1,4 @@
-//! What joins an incident, what opens one, and what becomes of it.
+//! Which firings join an incident, which open one, and how it ends.
 
 use super::*;
 use crate::domain::alert::AlertStatus;

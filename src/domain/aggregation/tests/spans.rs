@@ -1,4 +1,4 @@
-//! What is one firing though its sender, its clock or its network say otherwise, and what is over.
+//! Spans: deliveries of one firing whose sender, clock or network say otherwise, and ends.
 
 use super::*;
 use crate::domain::alert::AlertStatus;

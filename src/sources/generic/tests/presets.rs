@@ -1,4 +1,4 @@
-//! What the shipped mappings make of what their senders send.
+//! The shipped mappings, with the bodies of their senders.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What people did, how fast, and what was left undone.
+//! A report's figures of people's work: repairs, fixes, times, dead letters.
 
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 

@@ -1,4 +1,4 @@
-//! What an executor is asked to run, as it is answered.
+//! Executions, as the API shows them.
 
 use serde::Serialize;
 use utoipa::ToSchema;

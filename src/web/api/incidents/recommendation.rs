@@ -1,4 +1,4 @@
-//! What to do next about an incident, as it is answered.
+//! The recommended action, as the API shows it.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! What holds for many operations: who may ask, the errors that can come, and the headers of answers.
+//! Parts of the description that many operations share: roles, errors, headers of answers.
 //!
 //! Most errors follow from what a request is made of: a token can be wrong, a parameter cannot be
 //! read, what a path names may not be there. Those are added here, so that none is forgotten; an

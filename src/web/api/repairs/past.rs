@@ -1,4 +1,4 @@
-//! What helped last time.
+//! What helped last time: repairs of an anomaly's former incidents.
 
 use axum::Json;
 use axum::extract::{Path, State};

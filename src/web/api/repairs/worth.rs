@@ -1,4 +1,4 @@
-//! How effective actions are: on an anomaly, an alert name, a service, or in all.
+//! Effectiveness of actions: on an anomaly, an alert name, a service, or in all.
 
 use axum::Json;
 use axum::extract::{Path, State};

@@ -88,7 +88,7 @@ pub(in crate::web) struct Message {
     pub(super) sent_at: Option<Timestamp>,
     /// Why it failed.
     pub(super) error: Option<String>,
-    /// Why it is suppressed: `mute`, `card` (its incident goes on on the card of one before) or `flapping`.
+    /// Why it is suppressed: `mute`, `card` (its incident continues on the card of one before) or `flapping`.
     pub(super) suppressed_by: Option<String>,
     /// The number of the incident on whose card its own goes on.
     pub(super) card_number: Option<i64>,

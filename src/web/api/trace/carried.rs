@@ -1,4 +1,4 @@
-//! What a job is about: who has its ID, or its trace ID, can ask for the trace of what it carries.
+//! The alert that a job carries: its trace is found by the job's ID or trace ID.
 
 use uuid::Uuid;
 

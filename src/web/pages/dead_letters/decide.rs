@@ -1,4 +1,4 @@
-//! What the forms of a dead letter do.
+//! Handlers of a dead letter's forms.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;

@@ -1,4 +1,4 @@
-//! What is known of the incident's past: each sentence leads to its evidence.
+//! The analysis of an incident: each sentence links to its evidence.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,4 @@
-//! What executors are asked to run on an incident, and the button that has it run.
+//! The executions of an incident, and the button that starts one.
 
 use maud::{Markup, html};
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! What the alert of an incident says, and where to look for more.
+//! The alert of an incident: its labels, annotations and links.
 
 use maud::{Markup, html};
 

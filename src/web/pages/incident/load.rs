@@ -1,4 +1,4 @@
-//! What the page of an incident is made of.
+//! Loads what the page of an incident shows.
 
 use uuid::Uuid;
 

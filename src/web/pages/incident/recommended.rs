@@ -1,4 +1,4 @@
-//! What to do next, and what else there is.
+//! The recommended action, and its alternatives.
 
 use maud::{Markup, html};
 

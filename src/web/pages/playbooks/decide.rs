@@ -1,4 +1,4 @@
-//! What the forms of playbooks do.
+//! Handlers of the forms of playbooks.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;

@@ -1,4 +1,4 @@
-//! How a playbook should be by what held, and the forms that accept and reject it.
+//! A playbook's proposal, and the forms that accept and reject it.
 
 use maud::{Markup, html};
 

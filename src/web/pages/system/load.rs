@@ -1,4 +1,4 @@
-//! What the parts of the system say of themselves, each asked for a bounded time.
+//! Loads the state of each part of the system, each within a bounded time.
 
 use std::time::{Duration, Instant};
 

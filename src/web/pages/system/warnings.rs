@@ -1,4 +1,4 @@
-//! What may be lost, or stands still.
+//! Warnings: data that may be lost, and work that stands still.
 
 use crate::queue::standstill::Standstill;
 use crate::redis::RedisInfo;

@@ -1,4 +1,4 @@
-//! What is stored, held against itself.
+//! Compares stored rows with each other.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What is stored, read back.
+//! Reads the stored rows of a history.
 
 use std::collections::HashMap;
 

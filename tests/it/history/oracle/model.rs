@@ -1,4 +1,4 @@
-//! What an oracle knows: what was delivered, and the episodes and incidents that came of it.
+//! The oracle's model: what was delivered, and the firings and incidents that follow.
 
 use std::collections::BTreeMap;
 

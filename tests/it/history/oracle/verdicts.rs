@@ -1,4 +1,4 @@
-//! What the oracle says of an anomaly at a moment: its counts, its level, how deep to repair it.
+//! The oracle's verdicts on an anomaly at a moment: its counts, its level, its tier.
 
 use std::collections::BTreeMap;
 

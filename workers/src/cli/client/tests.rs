@@ -1,4 +1,4 @@
-//! What the client promises, against a stand-in for the instance.
+//! Tests of the client, against a stand-in for the instance.
 
 use std::net::TcpListener;
 

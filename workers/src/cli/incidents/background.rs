@@ -1,4 +1,4 @@
-//! What is known of repairs of an incident's anomaly: how often each action held, and what helped last time.
+//! Repairs of an incident's anomaly: how often each action held, and what helped last time.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What came of acknowledging or resolving an incident.
+//! The result of acknowledging or resolving incidents.
 
 use std::fmt::Write as _;
 

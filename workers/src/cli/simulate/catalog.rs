@@ -1,4 +1,4 @@
-//! What fails in the storm: alerts as Kubernetes clusters know them, on made-up services.
+//! The catalog of a storm: alerts as Kubernetes clusters know them, on made-up services.
 
 use rand::Rng;
 use rand::seq::SliceRandom;

@@ -1,4 +1,4 @@
-//! What the storm records: which firings the instance has to have counted.
+//! The ledger of a storm: which firings the instance must have counted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! What came out of the storm, for people and for programs.
+//! The result of a storm, for people and for programs.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What the instance made of the storm, by its API.
+//! The instance's figures of a storm, by its API.
 
 use std::collections::BTreeMap;
 

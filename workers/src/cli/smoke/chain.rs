@@ -196,7 +196,7 @@ fn said(link: Link, found: &Value) -> String {
             format!("level {}, tier {tier}", text(found, "/level"))
         }
         Link::Message => match text(found, "/sent") {
-            sent if sent.is_empty() => format!("rendered for {}; nobody was told", channels()),
+            sent if sent.is_empty() => format!("rendered for {}; not sent", channels()),
             sent => format!("sent to {}: {sent}", text(found, "/channel")),
         },
         Link::Ingress | Link::Resolve => String::new(),

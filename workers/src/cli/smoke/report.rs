@@ -1,4 +1,4 @@
-//! What the sources' canaries came to, for people and for programs.
+//! The result of the sources' canaries, for people and for programs.
 
 use std::fmt;
 use std::time::Duration;

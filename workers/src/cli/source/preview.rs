@@ -1,4 +1,4 @@
-//! What would come out of a body, without an instance.
+//! Preview of the alerts that a body becomes, without an instance.
 
 use std::fmt::Write as _;
 

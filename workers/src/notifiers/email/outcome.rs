@@ -1,4 +1,4 @@
-//! What a server's answers mean for a message.
+//! The consequence of a server's answer for a message.
 
 use lettre::transport::smtp::Error;
 use tocsin::config::Secret;

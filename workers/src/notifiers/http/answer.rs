@@ -1,4 +1,4 @@
-//! What a receiver's answers mean.
+//! Answers of a receiver: sent, retry, or failed.
 
 use std::time::Duration;
 

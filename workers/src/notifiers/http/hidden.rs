@@ -1,4 +1,4 @@
-//! What must not be shown of an address.
+//! Parts of an address that must not be shown.
 
 use reqwest::Url;
 use tocsin::config::Secret;

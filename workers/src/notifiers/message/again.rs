@@ -1,5 +1,4 @@
-//! What a card says of its anomaly beside one incident: that another goes on on it, that it flaps, and that
-//! it is muted.
+//! A card's lines about its anomaly: that another incident continues on it, that it flaps, that it is muted.
 
 use tocsin::domain::again::AgainFigures;
 use tocsin::domain::notification::Kind;
@@ -32,7 +31,7 @@ pub(super) fn flapping(card: &Card, text: &Text) -> Option<Line> {
     Some(Line::new().text(fill(text.msg_flapping_since, &[("at", &at)])))
 }
 
-/// What may be done about that, where it is told.
+/// What may be done about that, where the card says it.
 pub(super) fn flapping_hint(card: &Card, text: &Text) -> Option<Line> {
     (card.kind == Kind::Flapping && says_flapping(card))
         .then(|| Line::new().text(text.msg_flapping_hint))

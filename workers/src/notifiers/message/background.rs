@@ -1,4 +1,4 @@
-//! What a card says of what lies behind the alert: its analysis, description, values and links.
+//! A card's background of the alert: its analysis, description, values and links.
 
 use tocsin::domain::aggregation::Status;
 use tocsin::domain::analysis::Analysis;

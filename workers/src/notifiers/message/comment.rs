@@ -1,4 +1,4 @@
-//! What a comment says at the issue that an incident is about: nothing of what is read there anyway.
+//! The text of a comment at the issue of an incident: only what the issue does not show anyway.
 
 use tocsin::text::{Text, address};
 

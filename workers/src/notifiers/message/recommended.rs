@@ -1,4 +1,4 @@
-//! What a card says of what to do next.
+//! A card's recommended action.
 
 use tocsin::domain::aggregation::Status;
 use tocsin::domain::recommendation::{FailedFix, Rule};

@@ -1,4 +1,4 @@
-//! What an error of Telegram's means for a notification.
+//! The consequence of an error of Telegram's for a notification.
 
 use tocsin::telegram::{Class, Refusal, TelegramError};
 

@@ -1,4 +1,4 @@
-//! What a step of a scenario does, by the routes that people and robots use.
+//! Actions of a scenario's steps, by the routes that people and robots use.
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};

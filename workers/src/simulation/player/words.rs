@@ -3,11 +3,11 @@
 use super::Player;
 use crate::simulation::Entry;
 use crate::simulation::report;
-use crate::simulation::scenario::{By, What};
+use crate::simulation::scenario::{By, Event};
 
 impl<T: FnMut(&Entry) + Send> Player<'_, T> {
     /// What somebody reads of a step; nothing of what is expected.
-    pub(super) fn in_words(&self, what: &What) -> String {
+    pub(super) fn in_words(&self, what: &Event) -> String {
         let alerts = |name: &str| match self.scenario.alerts[name].copies() {
             1 => name.to_owned(),
             n => format!("{name} ({n} copies)"),
@@ -22,13 +22,13 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
             _ => format!(" of {}", by.alert),
         };
         match what {
-            What::Note(note) => note.clone(),
-            What::Fires(alert) => format!("{} fires", alerts(alert)),
-            What::Ends(alert) => format!("{} ends", alerts(alert)),
-            What::GoesSilent(alert) => {
+            Event::Note(note) => note.clone(),
+            Event::Fires(alert) => format!("{} fires", alerts(alert)),
+            Event::Ends(alert) => format!("{} ends", alerts(alert)),
+            Event::GoesSilent(alert) => {
                 format!("the source of {} stops sending it", alerts(alert))
             }
-            What::Repaired(repair) | What::Finished(repair) => {
+            Event::Repaired(repair) | Event::Finished(repair) => {
                 let said = match (what, repair.success) {
                     (_, Some(true)) => "finished, reported as a success",
                     (_, Some(false)) => "finished, reported as a failure",
@@ -39,7 +39,7 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
                 let (action, on, by) = (&repair.action, on(&repair.by), by(&repair.by));
                 format!("repair{on}{by}: {action} {said}{note}")
             }
-            What::Fixed(fix) => {
+            Event::Fixed(fix) => {
                 let reference = fix.reference.as_ref();
                 let reference = reference.map_or(String::new(), |at| format!(": {at}"));
                 format!(
@@ -48,15 +48,15 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
                     by(&fix.by)
                 )
             }
-            What::Acknowledged(who) => {
+            Event::Acknowledged(who) => {
                 format!("the incident{} is acknowledged{}", on(who), by(who))
             }
-            What::Resolved(who) => format!("the incident{} is resolved{}", on(who), by(who)),
-            What::Muted(who, time) => {
+            Event::Resolved(who) => format!("the incident{} is resolved{}", on(who), by(who)),
+            Event::Muted(who, time) => {
                 let time = report::in_words(*time);
                 format!("the anomaly{} is muted for {time}{}", on(who), by(who))
             }
-            What::Expect(_) => String::new(),
+            Event::Expect(_) => String::new(),
         }
     }
 }

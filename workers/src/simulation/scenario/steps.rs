@@ -6,7 +6,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::file::{File, FileRepair, FileStep};
-use super::{AlertKind, By, Fix, Lines, Repair, ScenarioError, Step, What};
+use super::{AlertKind, By, Event, Fix, Lines, Repair, ScenarioError, Step};
 
 /// How long a scenario goes on after its last step, if it does not say so.
 const THEN: Duration = Duration::from_secs(60);
@@ -17,9 +17,9 @@ const TIMES: u32 = 1000;
 
 type Alerts = BTreeMap<String, AlertKind>;
 /// What happens to the alert of a name.
-type Named = fn(String) -> What;
+type Named = fn(String) -> Event;
 /// What somebody does.
-type Done = fn(By) -> What;
+type Done = fn(By) -> Event;
 
 /// The steps, and how long after its beginning the scenario ends.
 pub(super) fn read(
@@ -93,10 +93,10 @@ impl Reader<'_> {
             let began = at + every * n;
             for alert in names(step.fires.as_ref()) {
                 if n > 0 {
-                    self.push(began, line, What::Fires(alert.clone()));
+                    self.push(began, line, Event::Fires(alert.clone()));
                 }
                 if step.lasts.is_some() {
-                    self.push(began + lasts, line, What::Ends(alert.clone()));
+                    self.push(began + lasts, line, Event::Ends(alert.clone()));
                 }
             }
         }
@@ -111,12 +111,12 @@ impl Reader<'_> {
     /// What happens at once, in this order.
     fn happens(&mut self, step: &FileStep, at: Duration, line: usize) -> Result<(), ScenarioError> {
         if let Some(note) = &step.note {
-            self.push(at, line, What::Note(note.clone()));
+            self.push(at, line, Event::Note(note.clone()));
         }
         let named: [(_, Named); 3] = [
-            (&step.ends, What::Ends),
-            (&step.fires, What::Fires),
-            (&step.goes_silent, What::GoesSilent),
+            (&step.ends, Event::Ends),
+            (&step.fires, Event::Fires),
+            (&step.goes_silent, Event::GoesSilent),
         ];
         for (list, what) in named {
             let Some(list) = list else { continue };
@@ -132,7 +132,7 @@ impl Reader<'_> {
                     .lines
                     .error(repair, "repair: success is missing".to_owned()));
             }
-            self.push(at, line, What::Repaired(read));
+            self.push(at, line, Event::Repaired(read));
         }
         if let Some(repair) = &step.repair_starts {
             let read = self.repair(repair)?;
@@ -140,7 +140,7 @@ impl Reader<'_> {
                 let why = "repair_starts: success and took are known when it finishes".to_owned();
                 return Err(self.lines.error(repair, why));
             }
-            self.push(at, line, What::Repaired(read));
+            self.push(at, line, Event::Repaired(read));
         }
         if let Some(repair) = &step.repair_finishes {
             let read = self.repair(repair)?;
@@ -148,17 +148,17 @@ impl Reader<'_> {
                 let why = "repair_finishes: success is missing".to_owned();
                 return Err(self.lines.error(repair, why));
             }
-            self.push(at, line, What::Finished(read));
+            self.push(at, line, Event::Finished(read));
         }
         if let Some(fix) = &step.fix {
             let written = fix.get_ref();
             let by = self.by(written.alert.as_ref(), written.operator.as_ref(), fix)?;
             let reference = written.reference.clone();
-            self.push(at, line, What::Fixed(Fix { by, reference }));
+            self.push(at, line, Event::Fixed(Fix { by, reference }));
         }
         let people: [(_, Done); 2] = [
-            (&step.acknowledge, What::Acknowledged),
-            (&step.resolve, What::Resolved),
+            (&step.acknowledge, Event::Acknowledged),
+            (&step.resolve, Event::Resolved),
         ];
         for (written, what) in people {
             let Some(written) = written else { continue };
@@ -169,19 +169,19 @@ impl Reader<'_> {
         if let Some(mute) = &step.mute {
             let written = mute.get_ref();
             let by = self.by(written.alert.as_ref(), written.operator.as_ref(), mute)?;
-            self.push(at, line, What::Muted(by, written.r#for.0));
+            self.push(at, line, Event::Muted(by, written.r#for.0));
         }
         if let Some(expect) = &step.expect {
             if let Some(alert) = &expect.get_ref().alert {
                 self.known(alert, expect)?;
             }
             let expect = Box::new(expect.get_ref().clone());
-            self.push(at, line, What::Expect(expect));
+            self.push(at, line, Event::Expect(expect));
         }
         Ok(())
     }
 
-    fn push(&mut self, at: Duration, line: usize, what: What) {
+    fn push(&mut self, at: Duration, line: usize, what: Event) {
         self.steps.push(Step { at, line, what });
     }
 

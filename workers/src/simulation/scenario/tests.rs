@@ -1,4 +1,4 @@
-//! What is wrong with a scenario is said with its line.
+//! Errors of scenarios name their line.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What a storm promises: the same story for the same seed, and episodes that can be distinguished.
+//! A storm is the same for the same seed, and its firings can be distinguished.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,4 +1,4 @@
-//! What would be said too often: once in a while, and then how many more there were.
+//! Log throttling: a frequent event is logged once in a while, with how many more there were.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct LogThrottle<K> {
     every: Duration,
-    said: Mutex<HashMap<K, Said>>,
+    said: Mutex<HashMap<K, LastLogged>>,
 }
 
 #[derive(Debug)]
-struct Said {
+struct LastLogged {
     at: Instant,
     more: u64,
 }
@@ -43,7 +43,7 @@ impl<K: Eq + Hash> LogThrottle<K> {
             }
             other => {
                 let more = other.map_or(0, |said| said.more);
-                said.insert(kind, Said { at: now, more: 0 });
+                said.insert(kind, LastLogged { at: now, more: 0 });
                 Some(more)
             }
         }
