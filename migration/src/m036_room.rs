@@ -15,7 +15,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        set(manager, (30, 30)).await
+        set(manager, (25, 30)).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

@@ -38,9 +38,9 @@ impl Scratch {
     }
 
     /// On PostgreSQL with a database instead of a schema of its own, for a test that reads what the server says of a
-    /// database.
+    /// database. Alone: what other tests do keeps a transaction open for longer, and so older versions of rows.
     pub async fn with_own_database(on: On) -> Self {
-        let mut scratch = Self::new(on).await;
+        let mut scratch = Self::alone(on).await;
         if on != On::Sqlite {
             let (server, name) = (postgres_url(), format!("t_{}", Uuid::now_v7().simple()));
             let db = Database::connect(&server).await.unwrap();
