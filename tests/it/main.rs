@@ -37,6 +37,7 @@ mod consumer;
 mod contention;
 mod counter;
 mod dead_letters;
+mod demo;
 mod documents;
 mod faults;
 mod flapping;
