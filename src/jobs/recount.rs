@@ -45,6 +45,9 @@ pub struct Verification {
     /// When it began, by the queue's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<Timestamp>,
+    /// Since when it waits because alerts do, by the queue's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_since: Option<Timestamp>,
 }
 
 /// A job as it is stored. Another kind must be one that this cannot be read as, or one of which older versions do more

@@ -31,6 +31,13 @@ struct Locked {
     now: i64,
 }
 
+#[derive(FromQueryResult)]
+struct Known {
+    #[sea_orm(nested)]
+    row: Locked,
+    is_made_anew: bool,
+}
+
 /// Inserts or locks the rows of these anomalies, each with the labels that made its signature, as JSON. It
 /// does so in the order of their keys, so that two batches with the same anomalies wait for each other and
 /// never in a circle. Returns them, and the store's time.
@@ -41,6 +48,15 @@ pub async fn insert_or_lock(
     tx: &impl ConnectionTrait,
     signatures: &BTreeMap<&str, (&Signature, String)>,
 ) -> Result<(BTreeMap<String, Anomaly>, Timestamp), DbErr> {
+    let known = lock_known(tx, signatures).await?;
+    // Retention may have removed one after the statement saw it: then all are inserted or locked.
+    if known.len() == signatures.len() {
+        let is_made_anew = |known: &&Known| known.is_made_anew;
+        let made_anew = known.iter().filter(is_made_anew);
+        let made_anew: Vec<String> = made_anew.map(|known| known.row.key.clone()).collect();
+        set_made_of(tx, signatures, &made_anew).await?;
+        return Ok(as_read(known.into_iter().map(|known| known.row).collect()));
+    }
     let of = |field: fn(&Signature) -> &String| {
         signatures
             .values()
@@ -65,6 +81,56 @@ pub async fn insert_or_lock(
                    newest_number, flapping_since IS NOT NULL AS is_flapping, {now} AS now";
     let sql = rows.statement(tx.get_database_backend(), sql, []);
     Ok(as_read(Locked::find_by_statement(sql).all(tx).await?))
+}
+
+/// Locks these anomalies in the order of their keys, if all of them are there, and none otherwise: who holds some and
+/// inserts the others holds them in another order. An update would lock them, too, but leave a second version of each
+/// row beside the one that the batch writes, for which a page has no room.
+async fn lock_known(
+    tx: &impl ConnectionTrait,
+    signatures: &BTreeMap<&str, (&Signature, String)>,
+) -> Result<Vec<Known>, DbErr> {
+    let rows = Rows::new()
+        .text("key", signatures.keys().map(ToString::to_string))
+        .text(
+            "made_of",
+            signatures.values().map(|(_, made_of)| made_of.clone()),
+        );
+    // The time is read of rows that are locked, so it is after the last wait.
+    let sql = "WITH held AS ( \
+                   SELECT a.key, a.first_seen, a.last_seen, a.total, a.level, a.newest_incident, \
+                       a.newest_number, a.flapping_since IS NOT NULL AS is_flapping, \
+                       a.made_of IS DISTINCT FROM r.made_of{json} AS is_made_anew \
+                   FROM {rows} JOIN anomalies a ON a.key = r.key \
+                   WHERE (SELECT count(*) FROM {rows} JOIN anomalies k ON k.key = r.key) = $1 \
+                   ORDER BY a.key {lock}) \
+               SELECT key, first_seen, last_seen, total, level, newest_incident, newest_number, \
+                   is_flapping, is_made_anew, {now} AS now FROM held";
+    let all = i64::try_from(signatures.len()).unwrap_or(i64::MAX);
+    let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(all)]);
+    Known::find_by_statement(sql).all(tx).await
+}
+
+/// Writes which labels made these of the anomalies, which are locked.
+async fn set_made_of(
+    tx: &impl ConnectionTrait,
+    signatures: &BTreeMap<&str, (&Signature, String)>,
+    keys: &[String],
+) -> Result<(), DbErr> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let made_of = |key: &String| {
+        let of_key = signatures.get(key.as_str());
+        of_key.map(|(_, made_of)| made_of.clone())
+    };
+    let rows = Rows::new()
+        .text("key", keys.iter().cloned())
+        .text_or_null("made_of", keys.iter().map(made_of));
+    let sql =
+        "UPDATE anomalies SET made_of = r.made_of{json} FROM {rows} WHERE anomalies.key = r.key";
+    let sql = rows.statement(tx.get_database_backend(), sql, []);
+    tx.execute_raw(sql).await.map(drop)
 }
 
 /// Reads those of these anomalies that are there, without a lock. Returns them, and the store's time if there is

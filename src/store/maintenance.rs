@@ -131,16 +131,18 @@ pub async fn is_unused(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
     Ok(db.query_one_raw(sql).await?.is_none())
 }
 
-/// Of which anomalies an incident's figures are not these.
+/// Of which anomalies an incident's figures are not these. Those of an incident that is due for a tier are about to be
+/// written, so nobody needs to lock its anomaly for them.
 pub async fn stale(
     db: &impl ConnectionTrait,
     stats: &[FrequencyStats],
 ) -> Result<Vec<String>, DbErr> {
     let sql = "SELECT r.key FROM {rows} JOIN anomalies a ON a.key = r.key \
                WHERE EXISTS (SELECT 1 FROM incidents i WHERE i.id = a.newest_incident \
+                       AND i.tier_due_since IS NULL \
                        AND i.frequency_stats IS NOT NULL AND i.frequency_stats <> r.stats{json}) \
                    OR EXISTS (SELECT 1 FROM incidents i WHERE i.anomaly_key = r.key \
-                       AND i.status <> 'RESOLVED' \
+                       AND i.status <> 'RESOLVED' AND i.tier_due_since IS NULL \
                        AND i.frequency_stats IS NOT NULL AND i.frequency_stats <> r.stats{json})";
     let sql = written(stats).statement(db.get_database_backend(), sql, []);
     keys_of(db, sql).await

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, FromQueryResult, QueryResult, Value};
+use sea_orm::{ActiveEnum, ConnectionTrait, DbBackend, DbErr, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
 use super::rows::{Rows, statement};
@@ -13,7 +13,14 @@ use crate::domain::frequency::{self, Counts, Window};
 use crate::domain::lease::Lease;
 use crate::time::{Timestamp, millis};
 
-#[derive(FromQueryResult)]
+/// What is read of an episode's row.
+const EPISODE: &str = "o.id, o.anomaly_key, o.incident_id, o.series, o.starts_at, o.ended_at, \
+    o.end_received_at, o.ended_by, o.occurred_at, o.last_seen_at, o.deliveries, o.lease_ms, \
+    o.lease_until, o.unleased_at";
+/// How many of a series' episodes are read at once: nearly always the newest one or two are wanted.
+const NEWEST: usize = 3;
+
+#[derive(Clone, FromQueryResult)]
 struct StoredOccurrence {
     id: Uuid,
     anomaly_key: String,
@@ -64,19 +71,63 @@ pub async fn episodes(
     tx: &impl ConnectionTrait,
     since: &HashMap<i64, Timestamp>,
 ) -> Result<HashMap<i64, Vec<Episode>>, DbErr> {
+    if tx.get_database_backend() != DbBackend::Postgres {
+        return Ok(by_series(all_since(tx, since).await?));
+    }
+    // One probe of the index for each series, which cannot be planned otherwise.
+    let sql = format!(
+        "SELECT {EPISODE} FROM {{rows}} CROSS JOIN LATERAL ( \
+             SELECT {EPISODE} FROM occurrences o WHERE o.series = r.series \
+             ORDER BY o.starts_at DESC LIMIT {NEWEST}) o \
+         ORDER BY o.series, o.starts_at, o.occurred_at, o.id"
+    );
+    let rows = Rows::new().int("series", since.keys().copied());
+    let sql = rows.statement(tx.get_database_backend(), &sql, []);
+    let newest = StoredOccurrence::find_by_statement(sql).all(tx).await?;
+    let mut found = Vec::with_capacity(newest.len());
+    let mut more = HashMap::new();
+    for of_series in newest.chunk_by(|a, b| a.series == b.series) {
+        let (series, oldest) = (of_series[0].series, of_series[0].starts_at);
+        let Some(since) = since.get(&series).copied() else {
+            continue;
+        };
+        let earlier = of_series.iter().rfind(|row| row.starts_at < since.0);
+        let from = earlier.map_or(since.0, |row| row.starts_at);
+        if of_series.len() == NEWEST && oldest >= from {
+            more.insert(series, since);
+        } else {
+            let wanted = of_series.iter().filter(|row| row.starts_at >= from);
+            found.extend(wanted.cloned());
+        }
+    }
+    if !more.is_empty() {
+        found.extend(all_since(tx, &more).await?);
+    }
+    Ok(by_series(found))
+}
+
+/// The same for few, or where no statement can read the newest of each.
+async fn all_since(
+    tx: &impl ConnectionTrait,
+    since: &HashMap<i64, Timestamp>,
+) -> Result<Vec<StoredOccurrence>, DbErr> {
     let rows = Rows::new()
         .int("series", since.keys().copied())
         .time("since", since.values().copied());
-    let sql = "SELECT o.id, o.anomaly_key, o.incident_id, o.series, o.starts_at, o.ended_at, \
-                   o.end_received_at, o.ended_by, o.occurred_at, o.last_seen_at, o.deliveries, \
-                   o.lease_ms, o.lease_until, o.unleased_at \
-               FROM {rows} JOIN occurrences o ON o.series = r.series AND o.starts_at >= \
-                   COALESCE((SELECT max(p.starts_at) FROM occurrences p \
-                             WHERE p.series = r.series AND p.starts_at < r.since), r.since) \
-               ORDER BY o.series, o.starts_at, o.occurred_at, o.id";
-    let sql = rows.statement(tx.get_database_backend(), sql, []);
+    let sql = format!(
+        "SELECT {EPISODE} \
+         FROM {{rows}} JOIN occurrences o ON o.series = r.series AND o.starts_at >= \
+             COALESCE((SELECT max(p.starts_at) FROM occurrences p \
+                       WHERE p.series = r.series AND p.starts_at < r.since), r.since) \
+         ORDER BY o.series, o.starts_at, o.occurred_at, o.id"
+    );
+    let sql = rows.statement(tx.get_database_backend(), &sql, []);
+    StoredOccurrence::find_by_statement(sql).all(tx).await
+}
+
+fn by_series(rows: Vec<StoredOccurrence>) -> HashMap<i64, Vec<Episode>> {
     let mut episodes: HashMap<i64, Vec<Episode>> = HashMap::new();
-    for row in StoredOccurrence::find_by_statement(sql).all(tx).await? {
+    for row in rows {
         let end = row.ended_at.map(|at| End {
             at: Timestamp(at),
             received_at: Timestamp(row.end_received_at.unwrap_or(row.last_seen_at)),
@@ -99,7 +150,7 @@ pub async fn episodes(
             ),
         });
     }
-    Ok(episodes)
+    episodes
 }
 
 /// Writes the rows that a batch made. None of them can be there: what is known was read under the

@@ -70,6 +70,8 @@ pub struct Metrics {
     pub drift: Family<ByFigure, Gauge>,
     /// When that was, in seconds since 1970.
     pub verified: Gauge,
+    /// Times that the comparison was deferred because alerts waited.
+    pub verification_deferred: Counter,
     /// Parts of recount that could not be done.
     pub recount_failures: Family<ByPart, Counter>,
     /// How long each part of recount took.
@@ -160,6 +162,7 @@ impl Metrics {
             analyses: Family::default(),
             drift: Family::default(),
             verified: Gauge::default(),
+            verification_deferred: Counter::default(),
             recount_failures: Family::default(),
             recount_seconds: Family::new_with_constructor(latencies),
             recount_done: Family::default(),

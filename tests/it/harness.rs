@@ -71,6 +71,11 @@ impl Harness {
         Box::pin(Self::open(Scratch::new(on).await, set)).await
     }
 
+    /// Without anybody who works, on a database whose statistics are its own, while no other test runs.
+    pub async fn with_own_database(on: On, set: impl FnOnce(&mut Config)) -> Self {
+        Box::pin(Self::open(Scratch::with_own_database(on).await, set)).await
+    }
+
     async fn open(scratch: Scratch, set: impl FnOnce(&mut Config)) -> Self {
         let telegram = Telegram::start().await;
         let mut config = Config {

@@ -34,6 +34,7 @@ mod clock;
 mod concurrent_batches;
 mod conformance;
 mod consumer;
+mod contention;
 mod counter;
 mod dead_letters;
 mod demo;

@@ -148,4 +148,15 @@ on_all! {
         assert_eq!((&incident["escalation_rule"]["figure"], &incident["tier_rule"]["rule"]), (&json!(5), &json!("level")));
         h.finish().await;
     }
+
+    async fn rows_that_filled_their_pages_are_updated_after_an_upgrade(on) {
+        let h = Harness::start(on).await;
+        let all = |pods: std::ops::Range<usize>| pods.map(|n| firing(&format!("p{n}"), h.now())).collect();
+        h.send_and_drain(all(0..5)).await;
+        h.upgrade_from("m036_room", "SELECT 1").await;
+        h.send_and_drain(all(5..8)).await;
+        assert_eq!(h.incident().await["aggregated_count"], 8);
+        assert_eq!(h.verify(false).await, BTreeSet::new());
+        h.finish().await;
+    }
 }

@@ -93,7 +93,8 @@ pub async fn save(tx: &impl ConnectionTrait, batch: &Batch, now: Timestamp) -> R
             changed.push(incident);
         }
     }
-    // In the order in which others lock them, too.
+    // A join may lock them in another order. Nobody waits in a circle all the same: whoever changes several incidents
+    // holds their anomalies, and who holds none changes one at a time (`mark_counted`).
     new.sort_unstable_by_key(|incident| incident.id);
     changed.sort_unstable_by_key(|incident| incident.id);
     if !new.is_empty() {

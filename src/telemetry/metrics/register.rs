@@ -122,6 +122,11 @@ impl Metrics {
             m.counter_evicted,
         );
         r.register(
+            "verification_deferred",
+            "Deferrals of the consistency check, by a minute each, because alerts waited",
+            m.verification_deferred,
+        );
+        r.register(
             "alerts_overflowed",
             "Alerts that were counted in an overflow anomaly, because the limit of new anomalies was reached",
             m.overflowed,

@@ -230,6 +230,43 @@ on_all! {
         h.finish().await;
     }
 
+    async fn a_comparison_waits_for_alerts_an_hour_and_then_goes_on_in_small_steps(on) {
+        let h = Harness::start_with(on, |config| {
+            config.ingest.batch = 1;
+            config.recount.repair = true;
+        }).await;
+        h.send_and_drain(vec![firing("a", h.now())]).await;
+        for key in 0..200 {
+            h.execute(&format!("INSERT INTO anomalies (key, alert_name, service, namespace, error_type, \
+                total, newest_number) VALUES ('g{key:03}', 'Never', 's', 'n', '', 3, 0)")).await;
+        }
+        h.execute("UPDATE anomalies SET total = 5 WHERE alert_name <> 'Never'").await;
+        h.pause("ingest", true).await;
+        h.send(["b", "c", "d"].map(|pod| firing(pod, h.now())).into()).await;
+        let put_off = async || h.context.queues.store().depth("recount").await.unwrap().delayed;
+        let right = "SELECT count(*) FROM anomalies WHERE total < 3";
+
+        recount::verify(&h.context, Uuid::now_v7(), Verification::default()).await.unwrap();
+        assert_eq!((put_off().await, h.sql(right).await), (1, 0));
+        assert_eq!(h.metric("tocsin_verification_deferred_total", &[]).await, 1);
+
+        let waits_since = Some(h.now().before(Duration::from_secs(3600)));
+        let late = Verification { waits_since, ..Verification::default() };
+        recount::verify(&h.context, Uuid::now_v7(), late).await.unwrap();
+        assert_eq!((put_off().await, h.sql(right).await), (2, 200), "it compared one page");
+        assert_eq!(h.metric("tocsin_verification_deferred_total", &[]).await, 1);
+        assert_eq!(h.metric("tocsin_verified_timestamp_seconds", &[]).await, 0);
+
+        h.pause("ingest", false).await;
+        h.until("SELECT count(*) FROM occurrences", 4).await;
+        h.advance(Duration::from_secs(60));
+        h.drain().await;
+        assert_eq!(h.sql(right).await, 200);
+        assert!(h.metric("tocsin_verified_timestamp_seconds", &[]).await > 0);
+        h.execute("DELETE FROM anomalies WHERE alert_name = 'Never'").await;
+        h.finish().await;
+    }
+
     async fn recount_can_be_asked_for(on) {
         let h = Harness::start(on).await;
         h.send_and_drain(vec![firing("a", h.now())]).await;

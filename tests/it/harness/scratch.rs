@@ -37,6 +37,22 @@ impl Scratch {
         scratch
     }
 
+    /// On PostgreSQL with a database instead of a schema of its own, for a test that reads what the server says of a
+    /// database. Alone: what other tests do keeps a transaction open for longer, and so older versions of rows.
+    pub async fn with_own_database(on: On) -> Self {
+        let mut scratch = Self::alone(on).await;
+        if on != On::Sqlite {
+            let (server, name) = (postgres_url(), format!("t_{}", Uuid::now_v7().simple()));
+            let db = Database::connect(&server).await.unwrap();
+            let create = format!("CREATE DATABASE {name}");
+            db.execute_unprepared(&create).await.unwrap();
+            db.close().await.unwrap();
+            let (server, _) = server.rsplit_once('/').unwrap();
+            scratch.url = format!("{server}/{name}");
+        }
+        scratch
+    }
+
     /// For a test that has its turn already.
     pub async fn in_turn(on: On) -> Self {
         let name = format!("t_{}", Uuid::now_v7().simple());

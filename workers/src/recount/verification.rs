@@ -22,9 +22,11 @@ const SLICE: Duration = Duration::from_secs(20);
 const STANDS_BACK: Duration = Duration::from_secs(60);
 /// More batches of alerts than this in the queue defer it.
 const BATCHES: u64 = 2;
+/// It is deferred for no longer than this in all. After that it checks one page at a time, and is deferred between two.
+const WAITS_AT_MOST: Duration = Duration::from_secs(3600);
 
 /// Checks for as long as a job should run, and leaves the rest to another job. It reads every row, so it is deferred
-/// while more than a few batches of alerts wait.
+/// while more than a few batches of alerts wait, and checks slowly where they wait for longer than an hour.
 ///
 /// # Errors
 /// A store cannot be reached now.
@@ -39,7 +41,7 @@ pub async fn verify(
         ..Actor::default()
     };
     let began = Instant::now();
-    if is_busy(context).await? {
+    if is_to_wait(context, &mut so_far).await? {
         return go_on(context, job, so_far, STANDS_BACK).await;
     }
     if so_far.after.is_empty() {
@@ -90,7 +92,7 @@ pub async fn verify(
             return Ok(marks::set(context.db.write(), Routine::Verify.mark(), &mark).await?);
         };
         so_far.after = next;
-        if is_busy(context).await? {
+        if is_to_wait(context, &mut so_far).await? || so_far.waits_since.is_some() {
             return go_on(context, job, so_far, STANDS_BACK).await;
         }
         if began.elapsed() > SLICE {
@@ -110,6 +112,23 @@ async fn go_on(
     let rest = Recount::Verify(so_far);
     let push = Push::new(&rest).id(id).after(after);
     Ok(context.queues.push(push).await?)
+}
+
+/// Whether alerts wait, and have not kept this check waiting for too long. Notes since when they do.
+async fn is_to_wait(context: &Context, so_far: &mut Verification) -> Result<bool, JobError> {
+    if !is_busy(context).await? {
+        so_far.waits_since = None;
+        return Ok(false);
+    }
+    let now = context.queues.store().now().await?;
+    let since = *so_far.waits_since.get_or_insert(now);
+    let is_to_wait = now.since(since) < WAITS_AT_MOST;
+    if is_to_wait {
+        context.metrics.verification_deferred.inc();
+        let waits_s = now.since(since).as_secs();
+        tracing::info!(waits_s, "deferring the consistency check: alerts wait");
+    }
+    Ok(is_to_wait)
 }
 
 async fn is_busy(context: &Context) -> Result<bool, JobError> {
