@@ -44,7 +44,7 @@ use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
 pub use analysis::{AnalysisSettings, ModelSettings};
-pub use chain::{CanarySettings, Expected, HeartbeatSettings};
+pub use chain::{CanarySettings, Expected, HeartbeatSettings, WatchSettings};
 use channels::ChannelKind;
 pub use database::{DatabaseKind, DatabaseUrlError};
 pub use discord::Discord;
@@ -205,6 +205,8 @@ pub struct Config {
     pub canary: Box<CanarySettings>,
     /// Alerts that always fire: that one is missing is an incident.
     pub expected: Vec<Expected>,
+    /// What is told of sources.
+    pub watch: WatchSettings,
     /// Where Tocsin says that it is well.
     pub heartbeat: Box<HeartbeatSettings>,
     /// Webhooks that messages are posted to, by name.
@@ -288,6 +290,7 @@ impl Default for Config {
             counter: CounterSettings::default(),
             canary: Box::default(),
             expected: Vec::new(),
+            watch: WatchSettings::default(),
             heartbeat: Box::default(),
             webhooks: BTreeMap::new(),
             pagerduty: BTreeMap::new(),

@@ -37,6 +37,7 @@ pub mod sentry;
 pub mod settle;
 pub mod severity;
 pub mod signature;
+pub mod source_watch;
 pub mod stale;
 pub mod tier;
 pub mod verdict;

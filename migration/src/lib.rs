@@ -41,6 +41,7 @@ mod m032_reports;
 mod m033_canaries;
 mod m034_watches;
 mod m035_executions;
+mod m037_source_watches;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -83,6 +84,7 @@ impl MigratorTrait for Migrator {
             Box::new(m033_canaries::Migration),
             Box::new(m034_watches::Migration),
             Box::new(m035_executions::Migration),
+            Box::new(m037_source_watches::Migration),
         ]
     }
 }

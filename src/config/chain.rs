@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Config, Secret, Span};
 use crate::domain::alert::Labels;
+use crate::domain::source_watch::WarningLimits;
 
 /// Recount looks once a minute: nothing shorter can be told.
 const LEAST: Duration = Duration::from_secs(60);
@@ -91,6 +92,40 @@ impl Expected {
             name.push_str(&format!(" {label}={value}"));
         }
         name
+    }
+}
+
+/// What is told of sources that are not as they always were.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WatchSettings {
+    /// So many alerts in the same hour of each of the last four weeks are a habit: none is told. 0: never.
+    pub quiet: u32,
+    /// Whether it is told that a sender leaves out alerts.
+    pub truncated: bool,
+    /// So many firings that expired within 24 hours, and none that was resolved, are told. 0: never.
+    pub unresolved: u32,
+}
+
+impl Default for WatchSettings {
+    fn default() -> Self {
+        Self {
+            quiet: 5,
+            truncated: true,
+            unresolved: 20,
+        }
+    }
+}
+
+impl WatchSettings {
+    /// As decisions take them.
+    #[must_use]
+    pub const fn limits(&self) -> WarningLimits {
+        WarningLimits {
+            quiet: self.quiet,
+            truncated: self.truncated,
+            unresolved: self.unresolved,
+        }
     }
 }
 

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use sea_orm::DbErr;
 
+use super::refusals::{DETAIL, beginning};
 use super::write_behind::{Gathered, WriteBehind};
 use crate::context::Context;
-use crate::sources::WebhookAnswer;
+use crate::domain::alert::AlertStatus;
+use crate::jobs::Content;
+use crate::sources::{Translated, WebhookAnswer};
 use crate::store::source_tallies::{self, Tally};
 use crate::store::{maintenance, watches};
 use crate::time::{Clock, Timestamp};
@@ -17,6 +20,34 @@ pub(crate) struct Tallies {
     clock: Clock,
     gathered: WriteBehind<Tally>,
     seen: WriteBehind<Seen>,
+}
+
+/// What a delivery says beside what came of it.
+pub(super) struct Said {
+    /// What is wrong with the last of its alerts that cannot be used.
+    wrong: Option<String>,
+    /// Alerts that the sender left out.
+    truncated: u64,
+    /// Alerts that are over.
+    resolved: u64,
+}
+
+impl Said {
+    pub(super) fn of(translated: &Translated) -> Self {
+        let alerts = &translated.alerts;
+        let is_over = |alert: &&Content| match alert {
+            Content::Alert(alert) => alert.status == AlertStatus::Resolved,
+            Content::Rejected { .. } => false,
+        };
+        Self {
+            wrong: alerts.iter().rev().find_map(|alert| match alert {
+                Content::Rejected { reason, .. } => Some(beginning(reason.as_bytes(), DETAIL)),
+                Content::Alert(_) => None,
+            }),
+            truncated: translated.truncated,
+            resolved: alerts.iter().filter(is_over).count() as u64,
+        }
+    }
 }
 
 /// When an alert that is expected was received last.
@@ -80,8 +111,8 @@ impl Tallies {
         }
     }
 
-    /// Notes that a delivery was taken, and what was wrong with the alerts of it that cannot be used.
-    pub(super) fn taken(&self, source: &str, taken: &WebhookAnswer, wrong: Option<String>) {
+    /// Notes that a delivery was taken, and what it said.
+    pub(super) fn taken(&self, source: &str, taken: &WebhookAnswer, said: Said) {
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         self.note(source, |tally, now| {
             tally.alerts = number(taken.enqueued);
@@ -89,7 +120,9 @@ impl Tallies {
             tally.tests = number(taken.tests);
             tally.unused = number(taken.unused);
             tally.delivered_at = Some(now);
-            tally.error = wrong.map(|why| (now, why));
+            tally.truncated = number(said.truncated);
+            tally.resolved = number(said.resolved);
+            tally.error = said.wrong.map(|why| (now, why));
         });
     }
 
