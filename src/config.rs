@@ -44,7 +44,7 @@ use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
 pub use analysis::{AnalysisSettings, ModelSettings};
-pub use chain::{CanarySettings, Expected, HeartbeatSettings, WatchSettings};
+pub use chain::{CanarySettings, Expected, HeartbeatSettings, SilenceSettings, WatchSettings};
 use channels::ChannelKind;
 pub use database::{DatabaseKind, DatabaseUrlError};
 pub use discord::Discord;
@@ -125,6 +125,8 @@ pub struct Config {
     pub alertmanager_url: Option<Secret>,
     /// How what Alertmanager has is compared with what was received.
     pub reconcile: Reconcile,
+    /// Whether mutes are silences in Alertmanager, too.
+    pub silences: SilenceSettings,
     /// Where people reach the pages; cards and digests lead there. Unset: they do not. All addresses are below
     /// its path, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -254,6 +256,7 @@ impl Default for Config {
             telegram_api: "https://api.telegram.org".to_owned(),
             alertmanager_url: None,
             reconcile: Reconcile::default(),
+            silences: SilenceSettings::default(),
             public_url: None,
             routes: Vec::new(),
             webhook_token: Tokens::default(),

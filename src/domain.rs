@@ -25,6 +25,7 @@ pub mod lease;
 pub mod level;
 pub mod messages;
 pub mod mute;
+pub mod mute_silence;
 pub mod names;
 pub mod notification;
 pub mod playbook;

@@ -95,6 +95,14 @@ impl Expected {
     }
 }
 
+/// Silences that Tocsin makes in Alertmanager.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SilenceSettings {
+    /// Whether muting an anomaly makes one. Needs `alertmanager_url`.
+    pub create: bool,
+}
+
 /// What is told of sources that are not as they always were.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -161,6 +169,9 @@ impl Config {
         let is_web = |url: &str| url.starts_with("http://") || url.starts_with("https://");
         if canary.url.as_deref().is_some_and(|url| !is_web(url)) {
             return Err("canary.url must start with https:// or http://".to_owned());
+        }
+        if self.silences.create && self.alertmanager_url.is_none() {
+            return Err("silences.create needs alertmanager_url".to_owned());
         }
         if self.heartbeat.every.0 < LEAST {
             return Err("heartbeat.every must be at least 1m".to_owned());

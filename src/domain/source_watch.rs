@@ -195,14 +195,11 @@ mod tests {
         assert_eq!(judge(&habit, now - 1, Some(0)), Told::AsBefore);
         assert_eq!(judge(&habit, now, Some(9 * H + 1)), Told::AsBefore);
         assert_eq!(judge(&habit, now, None), Told::AsBefore);
-        let three = SourceFigures {
-            weeks: 3,
-            ..habit.clone()
-        };
+        let three = SourceFigures { weeks: 3, ..habit };
         assert_eq!(judge(&three, now, Some(0)), Told::AsBefore);
         let one = SourceFigures {
             delivered: 1,
-            ..habit.clone()
+            ..habit
         };
         assert_eq!(judge(&one, now, Some(0)), Told::AsBefore);
         let off = WarningLimits { quiet: 0, ..LIMITS };

@@ -89,6 +89,8 @@ parts! {
     Expected: "expected", every 60 s, within 30 s;
     /// Sources that are not as they always were.
     Sources: "sources", every 60 s, within 30 s;
+    /// Silences in Alertmanager for mutes.
+    Silences: "silences", every 15 s, within 30 s;
     /// Whether each link of the chain works.
     Canary: "canary", every 60 s, within 40 s;
     /// Saying outwards that all is well.
