@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use sea_orm::DbErr;
 
-use super::refusals::{DETAIL, beginning};
 use super::write_behind::{Gathered, WriteBehind};
 use crate::context::Context;
-use crate::domain::alert::AlertStatus;
-use crate::jobs::Content;
-use crate::sources::{Translated, WebhookAnswer};
+use crate::sources::WebhookAnswer;
 use crate::store::source_tallies::{self, Tally};
 use crate::store::{maintenance, watches};
 use crate::time::{Clock, Timestamp};
@@ -25,29 +22,11 @@ pub(crate) struct Tallies {
 /// What a delivery says beside what came of it.
 pub(super) struct Said {
     /// What is wrong with the last of its alerts that cannot be used.
-    wrong: Option<String>,
+    pub(super) wrong: Option<String>,
     /// Alerts that the sender left out.
-    truncated: u64,
+    pub(super) truncated: u64,
     /// Alerts that are over.
-    resolved: u64,
-}
-
-impl Said {
-    pub(super) fn of(translated: &Translated) -> Self {
-        let alerts = &translated.alerts;
-        let is_over = |alert: &&Content| match alert {
-            Content::Alert(alert) => alert.status == AlertStatus::Resolved,
-            Content::Rejected { .. } => false,
-        };
-        Self {
-            wrong: alerts.iter().rev().find_map(|alert| match alert {
-                Content::Rejected { reason, .. } => Some(beginning(reason.as_bytes(), DETAIL)),
-                Content::Alert(_) => None,
-            }),
-            truncated: translated.truncated,
-            resolved: alerts.iter().filter(is_over).count() as u64,
-        }
-    }
+    pub(super) resolved: u64,
 }
 
 /// When an alert that is expected was received last.

@@ -15,7 +15,6 @@ use utoipa::{PartialSchema as _, Path as _, ToSchema as _};
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::refusals::Refusals;
-use super::tallies::Said;
 use super::{Ingress, Problem, body, confirmation, problem};
 use crate::config::{Config, Expected};
 use crate::context::Context;
@@ -217,7 +216,7 @@ pub(super) async fn take(
 
     let received_at = delivery.received_at;
     let noted = Noted::of(&translated, received_at.after(config.counting.skew.0));
-    let said = Said::of(&translated);
+    let said = noted::said(&translated);
     let cluster = delivery.parameter("cluster").and_then(cluster::named);
     let cluster = cluster.or(translated.cluster);
     let called = source.called(config, &delivery.name);

@@ -95,7 +95,7 @@ on_all! {
         h.watch().await;
         assert_eq!(h.warned().await, [["AlertsLeftOut", "alertmanager", "OPEN", "warning"]]);
         assert_eq!(h.sql("SELECT count(*) FROM occurrences").await, 2);
-        let said = "SELECT count(*) FROM occurrences WHERE CAST(annotations AS text) LIKE '%7 alerts of alertmanager%'";
+        let said = "SELECT count(*) FROM incidents WHERE CAST(annotations AS text) LIKE '%7 alerts of alertmanager%'";
         assert_eq!(h.sql(said).await, 1);
         h.advance(DAY + HOUR);
         h.watch().await;
