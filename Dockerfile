@@ -14,6 +14,7 @@
 FROM rust:1-bookworm AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
+COPY deploy/signoz deploy/signoz
 COPY migration migration
 COPY src src
 COPY workers workers

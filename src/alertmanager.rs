@@ -5,6 +5,7 @@
 //! callers, and no caller waits for them longer than a second.
 
 mod api;
+mod created;
 mod silence;
 
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ use moka::future::Cache;
 use reqwest::{Client, Url, redirect};
 
 pub use api::FiringAlert;
+pub use created::NewSilence;
 
 use crate::config::Secret;
 use crate::time::Timestamp;

@@ -44,7 +44,7 @@ use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
 use crate::text::Lang;
 pub use analysis::{AnalysisSettings, ModelSettings};
-pub use chain::{CanarySettings, Expected, HeartbeatSettings};
+pub use chain::{CanarySettings, Expected, HeartbeatSettings, SilenceSettings, WatchSettings};
 use channels::ChannelKind;
 pub use database::{DatabaseKind, DatabaseUrlError};
 pub use discord::Discord;
@@ -125,6 +125,8 @@ pub struct Config {
     pub alertmanager_url: Option<Secret>,
     /// How what Alertmanager has is compared with what was received.
     pub reconcile: Reconcile,
+    /// Whether mutes are silences in Alertmanager, too.
+    pub silences: SilenceSettings,
     /// Where people reach the pages; cards and digests lead there. Unset: they do not. All addresses are below
     /// its path, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,6 +207,8 @@ pub struct Config {
     pub canary: Box<CanarySettings>,
     /// Alerts that always fire: that one is missing is an incident.
     pub expected: Vec<Expected>,
+    /// What is told of sources.
+    pub watch: WatchSettings,
     /// Where Tocsin says that it is well.
     pub heartbeat: Box<HeartbeatSettings>,
     /// Webhooks that messages are posted to, by name.
@@ -252,6 +256,7 @@ impl Default for Config {
             telegram_api: "https://api.telegram.org".to_owned(),
             alertmanager_url: None,
             reconcile: Reconcile::default(),
+            silences: SilenceSettings::default(),
             public_url: None,
             routes: Vec::new(),
             webhook_token: Tokens::default(),
@@ -288,6 +293,7 @@ impl Default for Config {
             counter: CounterSettings::default(),
             canary: Box::default(),
             expected: Vec::new(),
+            watch: WatchSettings::default(),
             heartbeat: Box::default(),
             webhooks: BTreeMap::new(),
             pagerduty: BTreeMap::new(),

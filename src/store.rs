@@ -29,6 +29,7 @@ pub mod incidents;
 pub mod ingest;
 pub mod levels;
 pub mod losses;
+pub mod made_silences;
 pub mod maintenance;
 pub mod marks;
 pub mod mutes;

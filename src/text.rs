@@ -624,6 +624,12 @@ texts! {
     chain_broken_look
     expected_missing
     expected_missing_look
+    source_quiet
+    source_quiet_look
+    source_truncated
+    source_truncated_look
+    source_unresolved
+    source_unresolved_look
     sources
     sources_lead
     sources_unknown

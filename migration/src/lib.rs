@@ -42,6 +42,8 @@ mod m033_canaries;
 mod m034_watches;
 mod m035_executions;
 mod m036_room;
+mod m037_source_watches;
+mod m038_made_silences;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -85,6 +87,8 @@ impl MigratorTrait for Migrator {
             Box::new(m034_watches::Migration),
             Box::new(m035_executions::Migration),
             Box::new(m036_room::Migration),
+            Box::new(m037_source_watches::Migration),
+            Box::new(m038_made_silences::Migration),
         ]
     }
 }

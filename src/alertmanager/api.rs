@@ -3,7 +3,7 @@
 
 use std::error::Error as _;
 
-use reqwest::{Client, Url};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -93,16 +93,31 @@ pub(super) async fn ask<T: DeserializeOwned>(
     what: &str,
     query: &[(&str, &str)],
 ) -> Result<T, ApiError> {
+    answer(http.get(address(url, what)).query(query)).await
+}
+
+/// The address of something in its API.
+pub(super) fn address(url: &Url, what: &str) -> Url {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);
     let path = format!("{}/api/v2/{what}", url.path().trim_end_matches('/'));
     url.set_path(&path);
-    let request = http.get(url).query(query);
-    let mut response = request.send().await.map_err(unreachable)?;
-    if !response.status().is_success() {
-        return Err(ApiError::Refused(response.status()));
+    url
+}
+
+/// Has something done, whatever is answered.
+pub(super) async fn done(request: RequestBuilder) -> Result<Response, ApiError> {
+    let response = request.send().await.map_err(unreachable)?;
+    match response.status().is_success() {
+        true => Ok(response),
+        false => Err(ApiError::Refused(response.status())),
     }
+}
+
+/// What is answered.
+pub(super) async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ApiError> {
+    let mut response = done(request).await?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if body.len() + chunk.len() > LONGEST {

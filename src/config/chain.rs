@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Config, Secret, Span};
 use crate::domain::alert::Labels;
+use crate::domain::source_watch::WarningLimits;
 
 /// Recount looks once a minute: nothing shorter can be told.
 const LEAST: Duration = Duration::from_secs(60);
@@ -94,6 +95,48 @@ impl Expected {
     }
 }
 
+/// Silences that Tocsin makes in Alertmanager.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SilenceSettings {
+    /// Whether muting an anomaly makes one. Needs `alertmanager_url`.
+    pub create: bool,
+}
+
+/// What is told of sources that are not as they always were.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WatchSettings {
+    /// So many alerts in the same hour of each of the last four weeks are a habit: none is told. 0: never.
+    pub quiet: u32,
+    /// Whether it is told that a sender leaves out alerts.
+    pub truncated: bool,
+    /// So many firings that expired within 24 hours, and none that was resolved, are told. 0: never.
+    pub unresolved: u32,
+}
+
+impl Default for WatchSettings {
+    fn default() -> Self {
+        Self {
+            quiet: 5,
+            truncated: true,
+            unresolved: 20,
+        }
+    }
+}
+
+impl WatchSettings {
+    /// As decisions take them.
+    #[must_use]
+    pub const fn limits(&self) -> WarningLimits {
+        WarningLimits {
+            quiet: self.quiet,
+            truncated: self.truncated,
+            unresolved: self.unresolved,
+        }
+    }
+}
+
 /// Where Tocsin says that it is well.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -126,6 +169,9 @@ impl Config {
         let is_web = |url: &str| url.starts_with("http://") || url.starts_with("https://");
         if canary.url.as_deref().is_some_and(|url| !is_web(url)) {
             return Err("canary.url must start with https:// or http://".to_owned());
+        }
+        if self.silences.create && self.alertmanager_url.is_none() {
+            return Err("silences.create needs alertmanager_url".to_owned());
         }
         if self.heartbeat.every.0 < LEAST {
             return Err("heartbeat.every must be at least 1m".to_owned());

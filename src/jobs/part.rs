@@ -87,6 +87,10 @@ parts! {
     Pruning: "pruning", every 300 s, within 60 s;
     /// Alerts that are expected and do not come.
     Expected: "expected", every 60 s, within 30 s;
+    /// Sources that are not as they always were.
+    Sources: "sources", every 60 s, within 30 s;
+    /// Silences in Alertmanager for mutes.
+    Silences: "silences", every 15 s, within 30 s;
     /// Whether each link of the chain works.
     Canary: "canary", every 60 s, within 40 s;
     /// Saying outwards that all is well.

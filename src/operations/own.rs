@@ -26,6 +26,8 @@ pub struct OwnAlert {
     pub name: &'static str,
     /// What it is about: one anomaly each.
     pub reason: String,
+    /// How bad it is.
+    pub severity: &'static str,
     /// What a person reads first.
     pub summary: String,
     /// What is known, and what to look at.
@@ -81,7 +83,7 @@ async fn push(
             ("service", "tocsin"),
             ("namespace", "tocsin"),
             ("reason", &own.reason),
-            ("severity", "critical"),
+            ("severity", own.severity),
         ]),
         annotations: text(&[("summary", &own.summary), ("description", &own.description)]),
         fingerprint: derived_id(&[own.name, &own.reason]).simple().to_string(),

@@ -20,15 +20,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::Stores;
 use crate::domain::canary::SCHEDULE;
+use crate::domain::source_watch::Warning;
 use crate::jobs::{IngestAlert, Job as _, QUEUES};
 use crate::queue::standstill::{self, Standstill};
 use crate::queue::store::{Depth, QueueError};
 use crate::redis::Memory;
 use crate::routines::{self, Routine};
 use crate::store::canaries::{self, Canary};
-use crate::store::{dead_letters, maintenance};
+use crate::store::watches::Watch;
+use crate::store::{dead_letters, maintenance, watches};
 use crate::telemetry::log_throttle::LogThrottle;
-use crate::telemetry::metrics::{ByFigureStore, ByLink, ByQueue, BySchedule, Metrics};
+use crate::telemetry::metrics::{ByFigureStore, ByLink, ByQueue, BySchedule, ByWarning, Metrics};
 
 /// How long it rests after a look: at least, and at most.
 const RESTS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
@@ -228,6 +230,7 @@ impl Figures {
         let standing = dead_letters::standing(db).await?;
         let last = routines::last(&stores.db, clock).await?;
         let canary = canaries::newest(db, SCHEDULE).await?;
+        let watches = watches::all(db).await?;
         for queue in QUEUES {
             let of_queue = standing.iter().find(|(name, ..)| name == queue);
             let (letters, oldest) = of_queue.map_or((0, now), |(_, letters, at)| (*letters, *at));
@@ -238,6 +241,17 @@ impl Figures {
         }
         if let Some(canary) = canary {
             put_links(metrics, &canary);
+        }
+        for warning in Warning::ALL {
+            let prefix = warning.watch("");
+            let is_told =
+                |watch: &&Watch| watch.late_since.is_some() && watch.name.starts_with(&prefix);
+            let told = watches.iter().filter(is_told).count();
+            let by = ByWarning {
+                warning: warning.name(),
+            };
+            let told = i64::try_from(told).unwrap_or(i64::MAX);
+            metrics.source_warnings.get_or_create(&by).set(told);
         }
         for (routine, ago) in last.each() {
             let by = BySchedule {
@@ -292,6 +306,11 @@ fn forget(metrics: &Metrics, kept: FigureStore) {
                 metrics.dead_seconds.remove(&by);
             }
             metrics.forget_links();
+            for warning in Warning::ALL {
+                metrics.source_warnings.remove(&ByWarning {
+                    warning: warning.name(),
+                });
+            }
             for routine in Routine::ALL {
                 metrics.schedule_seconds.remove(&BySchedule {
                     schedule: routine.name(),

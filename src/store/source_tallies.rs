@@ -1,17 +1,21 @@
 //! Deliveries by source: one row of each source and hour, to which every ingress adds. An ingress gathers for a
 //! few seconds and writes all that in one statement; one that is killed meanwhile takes these seconds along, and one
-//! whose write was done without an answer adds them twice. People read these figures; nothing is decided by them.
+//! whose write was done without an answer adds them twice. People read these figures, and are told by them what is unusual.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 
 use super::rows::{Rows, statement};
+use crate::domain::source_watch::{Moment, SourceFigures, WEEKS};
 use crate::time::Timestamp;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// How many hours are counted together: this one, and those before it.
 pub const COUNTED: i64 = 24;
+/// Hours of a week.
+const WEEK: i64 = 7 * 24;
 /// For how many hours it is known what came last.
 const KNOWN: i64 = 7 * 24;
 /// For how many hours a row is kept: a report of four weeks can be made.
@@ -34,6 +38,12 @@ pub struct Tally {
     pub unused: i64,
     /// Deliveries that were refused.
     pub refused: i64,
+    /// Alerts that the sender left out.
+    pub truncated: i64,
+    /// Alerts that were said to be over.
+    pub resolved: i64,
+    /// Firings that expired, whose end nobody sent.
+    pub expired: i64,
     /// When the last delivery was taken.
     pub delivered_at: Option<Timestamp>,
     /// What was wrong with the last of those that were refused or had alerts that cannot be used, and when.
@@ -56,6 +66,9 @@ impl Tally {
         self.tests += other.tests;
         self.unused += other.unused;
         self.refused += other.refused;
+        self.truncated += other.truncated;
+        self.resolved += other.resolved;
+        self.expired += other.expired;
         self.delivered_at = self.delivered_at.max(other.delivered_at);
         newest(&mut self.error, &other.error);
         newest(&mut self.confirm, &other.confirm);
@@ -85,6 +98,9 @@ pub async fn add(db: &impl ConnectionTrait, tallies: &[Tally]) -> Result<(), DbE
         .int("tests", all().map(|tally| tally.tests))
         .int("unused", all().map(|tally| tally.unused))
         .int("refused", all().map(|tally| tally.refused))
+        .int("truncated", all().map(|tally| tally.truncated))
+        .int("resolved", all().map(|tally| tally.resolved))
+        .int("expired", all().map(|tally| tally.expired))
         .time_or_null("delivered_at", all().map(|tally| tally.delivered_at))
         .text_or_null("error", all().map(|tally| text(&tally.error)))
         .time_or_null("error_at", all().map(|tally| said(&tally.error)))
@@ -100,7 +116,17 @@ pub async fn add(db: &impl ConnectionTrait, tallies: &[Tally]) -> Result<(), DbE
         )
     };
     let sum = |column: &str| format!("{column} = source_tallies.{column} + excluded.{column}");
-    let sets = ["alerts", "rejected", "tests", "unused", "refused"].map(sum);
+    let summed = [
+        "alerts",
+        "rejected",
+        "tests",
+        "unused",
+        "refused",
+        "truncated",
+        "resolved",
+        "expired",
+    ];
+    let sets = summed.map(sum);
     let sets = sets.into_iter().chain([
         newer("delivered_at", "delivered_at"),
         newer("error", "error_at"),
@@ -109,10 +135,10 @@ pub async fn add(db: &impl ConnectionTrait, tallies: &[Tally]) -> Result<(), DbE
         newer("confirm_at", "confirm_at"),
     ]);
     let sql = format!(
-        "INSERT INTO source_tallies (source, hour, alerts, rejected, tests, unused, refused, delivered_at, \
-             error, error_at, confirm_url, confirm_at) \
-         SELECT r.source, r.hour, r.alerts, r.rejected, r.tests, r.unused, r.refused, r.delivered_at, \
-             r.error, r.error_at, r.confirm_url, r.confirm_at \
+        "INSERT INTO source_tallies (source, hour, alerts, rejected, tests, unused, refused, \
+             truncated, resolved, expired, delivered_at, error, error_at, confirm_url, confirm_at) \
+         SELECT r.source, r.hour, r.alerts, r.rejected, r.tests, r.unused, r.refused, \
+             r.truncated, r.resolved, r.expired, r.delivered_at, r.error, r.error_at, r.confirm_url, r.confirm_at \
          FROM {{rows}} WHERE true ORDER BY r.source, r.hour \
          ON CONFLICT (source, hour) DO UPDATE SET {}",
         sets.collect::<Vec<_>>().join(", ")
@@ -173,8 +199,59 @@ pub async fn lately(db: &impl ConnectionTrait, now: Timestamp) -> Result<Vec<Tal
         confirm: row
             .confirm_at
             .map(|at| (at, row.confirm_url.unwrap_or_default())),
+        ..Tally::default()
     };
     Ok(rows.into_iter().map(tally).collect())
+}
+
+/// What each source delivered lately and at this time of the last weeks. So many deliveries in an hour are a habit.
+pub async fn figures(
+    db: &impl ConnectionTrait,
+    at: &Moment,
+    habit: u32,
+) -> Result<BTreeMap<String, SourceFigures>, DbErr> {
+    #[derive(FromQueryResult)]
+    struct Found {
+        source: String,
+        truncated: i64,
+        resolved: i64,
+        expired: i64,
+        weeks: i64,
+        delivered: i64,
+        delivered_at: Option<Timestamp>,
+    }
+    let (now, last) = (hour(at.now), hour(at.hour()));
+    let weeks: Vec<String> = (1..=WEEKS).map(|n| (last - n * WEEK).to_string()).collect();
+    let weeks = format!("hour IN ({})", weeks.join(", "));
+    let all = "alerts + rejected + tests + unused";
+    let sum = |what: &str, when: &str| {
+        format!("CAST(SUM(CASE WHEN {when} THEN {what} ELSE 0 END) AS bigint)")
+    };
+    let lately = ["truncated", "resolved", "expired"]
+        .map(|column| format!("{} AS {column}", sum(column, "hour > $1")));
+    let sql = format!(
+        "SELECT source, {}, {} AS weeks, {} AS delivered, \
+             MAX(CASE WHEN hour > $1 THEN delivered_at END) AS delivered_at \
+         FROM source_tallies WHERE (hour > $1 AND hour <= $2) OR {weeks} GROUP BY source",
+        lately.join(", "),
+        sum("1", &format!("{weeks} AND {all} >= $4")),
+        sum(all, "hour >= $3"),
+    );
+    let values = [now - COUNTED, now, last, i64::from(habit)].map(Value::from);
+    let sql = statement(db.get_database_backend(), &sql, values);
+    let found = Found::find_by_statement(sql).all(db).await?;
+    let figures = found.into_iter().map(|row| {
+        let figures = SourceFigures {
+            truncated: row.truncated,
+            resolved: row.resolved,
+            expired: row.expired,
+            weeks: row.weeks,
+            delivered: row.delivered,
+            delivered_at: row.delivered_at,
+        };
+        (row.source, figures)
+    });
+    Ok(figures.collect())
 }
 
 /// Deletes rows of hours that are long over, and of a clock that was ahead by more than a day. Returns how many.

@@ -23,7 +23,7 @@ use crate::sources::SOURCES;
 pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 pub use labels::{
     ByAnalysis, ByDecision, ByExecution, ByFigure, ByFigureStore, ByLink, ByMessage, ByOutcome,
-    ByPart, ByQueue, ByRole, BySchedule, BySource, BySourceAndReason, ByVerdict,
+    ByPart, ByQueue, ByRole, BySchedule, BySource, BySourceAndReason, ByVerdict, ByWarning,
 };
 
 /// Why a delivery is refused, in one word: all that there are.
@@ -120,6 +120,8 @@ pub struct Metrics {
     pub link_seconds: Family<ByLink, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// Whether it passed that link.
     pub link_up: Family<ByLink, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    /// Sources of which it is told that something is unusual.
+    pub source_warnings: Family<ByWarning, Gauge>,
     /// How old the figures are of what the stores hold.
     pub figures_age: Family<ByFigureStore, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// How much of Redis' `maxmemory` is used.
@@ -187,6 +189,7 @@ impl Metrics {
             schedule_seconds: Family::default(),
             link_seconds: Family::default(),
             link_up: Family::default(),
+            source_warnings: Family::default(),
             figures_age: Family::default(),
             redis_memory: Gauge::default(),
             alertmanager_errors: Counter::default(),

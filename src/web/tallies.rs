@@ -19,6 +19,16 @@ pub(crate) struct Tallies {
     seen: WriteBehind<ExpectedReceipt>,
 }
 
+/// What a delivery says beside what came of it.
+pub(super) struct Said {
+    /// What is wrong with the last of its alerts that cannot be used.
+    pub(super) wrong: Option<String>,
+    /// Alerts that the sender left out.
+    pub(super) truncated: u64,
+    /// Alerts that are over.
+    pub(super) resolved: u64,
+}
+
 /// When an alert that is expected was received last.
 #[derive(Clone)]
 struct ExpectedReceipt {
@@ -80,8 +90,8 @@ impl Tallies {
         }
     }
 
-    /// Notes that a delivery was taken, and what was wrong with the alerts of it that cannot be used.
-    pub(super) fn taken(&self, source: &str, taken: &WebhookAnswer, wrong: Option<String>) {
+    /// Notes that a delivery was taken, and what it said.
+    pub(super) fn taken(&self, source: &str, taken: &WebhookAnswer, said: Said) {
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         self.note(source, |tally, now| {
             tally.alerts = number(taken.enqueued);
@@ -89,7 +99,9 @@ impl Tallies {
             tally.tests = number(taken.tests);
             tally.unused = number(taken.unused);
             tally.delivered_at = Some(now);
-            tally.error = wrong.map(|why| (now, why));
+            tally.truncated = number(said.truncated);
+            tally.resolved = number(said.resolved);
+            tally.error = said.wrong.map(|why| (now, why));
         });
     }
 

@@ -14,7 +14,7 @@ use utoipa::openapi::{ContentBuilder, RefOr, Required};
 use utoipa::{PartialSchema as _, Path as _, ToSchema as _};
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::refusals::{DETAIL, Refusals, beginning};
+use super::refusals::Refusals;
 use super::{Ingress, Problem, body, confirmation, problem};
 use crate::config::{Config, Expected};
 use crate::context::Context;
@@ -216,11 +216,11 @@ pub(super) async fn take(
 
     let received_at = delivery.received_at;
     let noted = Noted::of(&translated, received_at.after(config.counting.skew.0));
+    let said = noted::said(&translated);
     let cluster = delivery.parameter("cluster").and_then(cluster::named);
     let cluster = cluster.or(translated.cluster);
     let called = source.called(config, &delivery.name);
     let stored = cluster::with_cluster(&called, cluster.as_deref());
-    let wrong = wrong(&translated.alerts);
     let (tests, unused) = (translated.tests, translated.unused);
     let canaries = canaries(&translated.alerts);
     let seen = expected(config, &stored, &translated.alerts);
@@ -264,20 +264,12 @@ pub(super) async fn take(
     }
     // What Tocsin sent itself says nothing of who sends there otherwise.
     if canaries == 0 || canaries < taken.processed {
-        tallies.taken(&called, &taken, wrong);
+        tallies.taken(&called, &taken, said);
     }
     if let Some(asked) = translated.confirmation {
         confirmation::take(tallies, &called, asked);
     }
     Ok((source.answer.give)(&taken))
-}
-
-/// Why the last of these cannot be used that cannot.
-fn wrong(alerts: &[Content]) -> Option<String> {
-    alerts.iter().rev().find_map(|alert| match alert {
-        Content::Rejected { reason, .. } => Some(beginning(reason.as_bytes(), DETAIL)),
-        Content::Alert(_) => None,
-    })
 }
 
 /// Pushes jobs in one round trip.

@@ -81,6 +81,7 @@ mod secrets;
 mod security;
 mod sentry;
 mod signoz;
+mod source_watch;
 mod sources;
 mod stale;
 mod stories;

@@ -2,6 +2,7 @@
 
 mod page;
 mod requests;
+mod silences;
 
 use std::time::Duration;
 

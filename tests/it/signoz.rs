@@ -1,5 +1,8 @@
 //! SigNoz: thresholds, rules without data, and tests, through its webhook.
 
+mod apply;
+mod server;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

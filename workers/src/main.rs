@@ -8,7 +8,7 @@ use tocsin::config::Config;
 use tocsin_workers::cli::{
     AnomaliesArgs, AuditArgs, DeadArgs, ExecuteArgs, HealthArgs, IncidentsArgs, McpArgs, MuteArgs,
     MutesArgs, NotifyArgs, PlaybooksArgs, QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs,
-    ReportArgs, SimulateArgs, SmokeArgs, SourceArgs, TraceArgs, UnmuteArgs,
+    ReportArgs, SignozArgs, SimulateArgs, SmokeArgs, SourceArgs, TraceArgs, UnmuteArgs,
 };
 
 mod admin;
@@ -85,6 +85,8 @@ enum Command {
     Simulate(At<SimulateArgs>),
     /// Send a synthetic alert as each source does, and check each link of its way. It is not counted.
     Smoke(At<SmokeArgs>),
+    /// Set up SigNoz: its notification channel and rules.
+    Signoz(SignozArgs),
     /// Serve the Model Context Protocol (MCP) on standard input and output, for assistants that help on call.
     Mcp(At<McpArgs>),
     /// Check whether a process is ready.
@@ -175,6 +177,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
             at.args.run(at.remote, config).await
         }
         Command::Smoke(at) => at.args.run(&at.remote.found_by(config)?).await,
+        Command::Signoz(args) => args.run(config).await,
         Command::Mcp(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Health(args) => args.run(config).await,
         Command::Openapi => reference::openapi(),

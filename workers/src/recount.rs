@@ -14,6 +14,8 @@ mod proposals;
 mod pruning;
 mod reconcile;
 mod report;
+mod silences;
+mod sources;
 mod stale;
 mod verdicts;
 mod verification;
@@ -49,6 +51,8 @@ pub use proposals::propose;
 pub use pruning::prune;
 pub use reconcile::reconcile;
 pub use report::report;
+pub use silences::silence_mutes;
+pub use sources::watch_sources;
 pub use stale::expire_stale;
 pub use tocsin::outbox::overdue::push as push_overdue;
 pub use verdicts::judge;
@@ -264,10 +268,11 @@ async fn run(context: &Context, part: Part) -> Result<Progress, JobError> {
         Part::Flapping => end_flapping(context).await.map(Progress::from),
         Part::Counter => make_room(context).await.map(Progress::from),
         Part::Expected => check_expected(context).await.map(|()| 0.into()),
+        Part::Silences => silence_mutes(context).await.map(Progress::from),
         Part::Canary => send_canary(context).await.map(|()| 0.into()),
         Part::Heartbeat => send_heartbeat(context).await.map(|()| 0.into()),
         // These cannot be undone, so they wait while the clock is suspected to be wrong.
-        Part::Unseen | Part::Reconcile | Part::Report | Part::Pruning
+        Part::Unseen | Part::Reconcile | Part::Report | Part::Sources | Part::Pruning
             if !is_steady(context).await? =>
         {
             Ok(0.into())
@@ -275,6 +280,7 @@ async fn run(context: &Context, part: Part) -> Result<Progress, JobError> {
         Part::Unseen => expire_stale(context).await.map(Progress::from),
         Part::Report => report(context).await.map(Progress::from),
         Part::Reconcile => reconcile(context).await.map(Progress::from),
+        Part::Sources => watch_sources(context).await.map(|()| 0.into()),
         Part::Pruning => pruning::hourly(context).await,
     }
 }

@@ -1,7 +1,7 @@
 //! Which columns say when something happened.
 
 /// Each table with such columns, and these. What is yet to come is put off elsewhere.
-pub(super) const MOMENTS: [(&str, &[&str]); 26] = [
+pub(super) const MOMENTS: [(&str, &[&str]); 27] = [
     (
         "incidents",
         &[
@@ -61,6 +61,7 @@ pub(super) const MOMENTS: [(&str, &[&str]); 26] = [
         "source_tallies",
         &["delivered_at", "error_at", "confirm_at"],
     ),
+    ("made_silences", &["ends_at"]),
     ("watches", &["seen_at", "late_since", "ended_at"]),
     (
         "canaries",

@@ -25,6 +25,13 @@ pub struct ByLink {
     pub link: &'static str,
 }
 
+/// Labels by what is told of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByWarning {
+    /// `quiet`, `truncated` or `unresolved`.
+    pub warning: &'static str,
+}
+
 /// Labels by queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByQueue {

@@ -167,6 +167,11 @@ impl Metrics {
             m.link_seconds,
         );
         r.register(
+            "source_warnings",
+            "Sources that are quiet against their habit, leave out alerts, or never send that an alert is over",
+            m.source_warnings,
+        );
+        r.register(
             "canary_link_up",
             "Whether the last scheduled canary passed the link",
             m.link_up,

@@ -1,10 +1,13 @@
 //! Deliveries that are accepted with a defect: they are logged and counted.
 
+use crate::domain::alert::AlertStatus;
 use crate::jobs::Content;
 use crate::sources::Translated;
 use crate::telemetry::metrics::BySource;
 use crate::time::Timestamp;
 use crate::web::Ingress;
+use crate::web::refusals::{DETAIL, beginning};
+use crate::web::tallies::Said;
 
 /// What is taken and is not as it should be.
 pub(super) struct Noted {
@@ -13,6 +16,23 @@ pub(super) struct Noted {
     unknown_status: u64,
     /// Alerts that begin later than now.
     ahead: u64,
+}
+
+/// What a delivery says, for its source's figures.
+pub(super) fn said(translated: &Translated) -> Said {
+    let alerts = &translated.alerts;
+    let is_over = |alert: &&Content| match alert {
+        Content::Alert(alert) => alert.status == AlertStatus::Resolved,
+        Content::Rejected { .. } => false,
+    };
+    Said {
+        wrong: alerts.iter().rev().find_map(|alert| match alert {
+            Content::Rejected { reason, .. } => Some(beginning(reason.as_bytes(), DETAIL)),
+            Content::Alert(_) => None,
+        }),
+        truncated: translated.truncated,
+        resolved: alerts.iter().filter(is_over).count() as u64,
+    }
 }
 
 /// Whether an alert says that it began later than that.

@@ -13,7 +13,8 @@ use tocsin::web::mcp::{ApiAnswer, ApiRequest};
 
 use super::error::{Error, shown};
 use super::token;
-use remote::{API_TOKEN, TokenHints, WEBHOOK_TOKEN, is_loopback};
+pub(super) use remote::is_loopback;
+use remote::{API_TOKEN, TokenHints, WEBHOOK_TOKEN};
 pub use remote::{Remote, on_this_computer};
 
 /// How long a connection may take.

@@ -91,6 +91,7 @@ fn alert(context: &Context, link: Link, why: &str) -> OwnAlert {
     OwnAlert {
         name: NAME,
         reason: link.name().to_owned(),
+        severity: "critical",
         summary: fill(text.chain_broken, &places),
         description: fill(text.chain_broken_look, &places),
     }

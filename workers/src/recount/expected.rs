@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use sea_orm::ConnectionTrait;
 use tocsin::config::Expected;
 use tocsin::context::Context;
 use tocsin::jobs::JobError;
@@ -51,10 +52,7 @@ pub async fn check_expected(context: &Context) -> Result<(), JobError> {
     for one in expected {
         watches::ensure(context.db.write(), &watch_name(&one.name()), now).await?;
     }
-    let Some(heard) = outages::heard_until(db).await? else {
-        return Ok(());
-    };
-    if now.since(heard).max(heard.since(now)) > PRESENT {
+    if !listens(db, now).await? {
         return Ok(());
     }
     let back = outages::last_end(db).await?;
@@ -67,6 +65,12 @@ pub async fn check_expected(context: &Context) -> Result<(), JobError> {
         look(context, one, watch, (back, now)).await?;
     }
     Ok(())
+}
+
+/// Whether a process takes alerts.
+pub(super) async fn listens(db: &impl ConnectionTrait, now: Timestamp) -> Result<bool, JobError> {
+    let heard = outages::heard_until(db).await?;
+    Ok(heard.is_some_and(|heard| now.since(heard).max(heard.since(now)) <= PRESENT))
 }
 
 async fn look(
@@ -103,6 +107,7 @@ fn alert(context: &Context, name: &str, seen: Option<Timestamp>, every: Duration
     OwnAlert {
         name: NAME,
         reason: name.to_owned(),
+        severity: "critical",
         summary: fill(text.expected_missing, &places),
         description: fill(text.expected_missing_look, &places),
     }

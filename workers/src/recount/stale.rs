@@ -2,7 +2,7 @@
 //! step is a transaction of its own under the locks of at most a hundred incidents' anomalies, and may run
 //! twice or be cut short without harm. No notification is sent: cards and pages show it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use tocsin::alertmanager;
@@ -10,6 +10,7 @@ use tocsin::context::Context;
 use tocsin::domain::stale::SourceAnswer;
 use tocsin::jobs::JobError;
 use tocsin::outbox::{Cause, FollowUp, Traces};
+use tocsin::store::source_tallies::{self, Tally};
 use tocsin::store::stale::{self, Among, ExpiryResult, Limits, Quiet, StaleFiring};
 use tocsin::store::{incidents, maintenance, outbox};
 use uuid::Uuid;
@@ -118,6 +119,9 @@ async fn write(
         tiers: incidents::mark_due(&tx, resolved, now).await?,
         ..FollowUp::default()
     };
+    if *closed > 0 {
+        source_tallies::add(&tx, &tallies(over, limits)).await?;
+    }
     tx.commit().await?;
     if *closed > 0 {
         let incidents = resolved.len();
@@ -129,6 +133,23 @@ async fn write(
     }
     let pushed = follow_up.try_push(context, Cause::Single, Traces::None);
     Ok(pushed.await?)
+}
+
+/// How many firings of each source expired: one that was received meanwhile is among them.
+fn tallies(over: &[StaleFiring], limits: &Limits) -> Vec<Tally> {
+    let mut expired: BTreeMap<&str, i64> = BTreeMap::new();
+    for firing in over {
+        let source = &*firing.source;
+        let kind = source.split_once('@').map_or(source, |(kind, _)| kind);
+        *expired.entry(kind).or_default() += 1;
+    }
+    let tallies = expired.into_iter().map(|(source, expired)| Tally {
+        source: source.to_owned(),
+        hour: source_tallies::hour(limits.now),
+        expired,
+        ..Tally::default()
+    });
+    tallies.collect()
 }
 
 /// Asks Alertmanager, once per pass, which alerts still fire.

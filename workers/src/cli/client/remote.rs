@@ -83,7 +83,7 @@ pub fn on_this_computer(mut address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(in crate::cli) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
