@@ -32,6 +32,7 @@ pub mod losses;
 pub mod maintenance;
 pub mod marks;
 pub mod mutes;
+pub mod notices;
 pub mod notifications;
 pub mod occurrences;
 pub mod outages;
