@@ -85,10 +85,9 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn rendered(&self, body: String, about: About, lines: &[Line]) -> String {
+    fn rendered(&self, body: String, mut about: About, lines: &[Line]) -> String {
         let headline = lines.first().map(Line::plain).unwrap_or_default();
-        let headline = headline.trim().to_owned();
-        let about = About { headline, ..about };
+        headline.trim().clone_into(&mut about.headline);
         lock(&self.rendered).insert(body.clone(), about);
         body
     }

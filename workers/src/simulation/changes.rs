@@ -254,6 +254,7 @@ pub(super) fn recommended(name: String, found: &Recommendation) -> Change {
     let reasons = [found.said.as_str(), found.why_said.as_str()];
     let reasons: Vec<&str> = reasons
         .into_iter()
+        .map(|said| said.trim_end_matches('.'))
         .filter(|said| !said.is_empty())
         .collect();
     Change {
@@ -301,10 +302,10 @@ fn worth_of(action: &Action, found: &Effectiveness) -> String {
     };
     let nothing = match found.nothing.share {
         Some(share) => format!(
-            "{} of the firings that nobody repaired stayed quiet",
+            "it stayed quiet after {} of the firings that nobody repaired",
             percent(share)
         ),
-        None => "there was no firing that nobody repaired".to_owned(),
+        None => "every firing was repaired, so there is nothing to compare with".to_owned(),
     };
     format!("{name} is {better} than doing nothing: {of_it}; {nothing}")
 }

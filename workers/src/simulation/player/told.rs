@@ -78,7 +78,10 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
                 format!("it began and ended at most {end} times within {window} (flapping.end)")
             }
             Some(Tells::Digest) if message.ends_storm => {
-                "fewer than half as many within a minute".to_owned()
+                let least = config.telegram.storm_above.div_ceil(2);
+                format!(
+                    "fewer than {least} messages within a minute (half of telegram.storm_above)"
+                )
             }
             Some(Tells::Digest) => {
                 let above = config.telegram.storm_above;
@@ -120,7 +123,7 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
         Ok(Some(match sounds {
             Some(Some(Sound::LongAgo)) => {
                 format!(
-                    "nothing was told of it for {} (telegram.again)",
+                    "nothing was told of it for more than {} (telegram.again)",
                     in_words(again)
                 )
             }
