@@ -185,6 +185,14 @@ impl Playbook {
         self
     }
 
+    /// Whether a playbook may be called so.
+    #[must_use]
+    pub fn is_name(name: &str) -> bool {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        // An address that ends with dots alone leads elsewhere.
+        name.len() <= NAME && name.chars().all(is_plain) && !name.chars().all(|c| c == '.')
+    }
+
     /// Whether it is for such an anomaly.
     #[must_use]
     pub fn matches(&self, of: PlaybookKey<'_>) -> bool {
@@ -203,10 +211,7 @@ impl Playbook {
     /// # Errors
     /// The first field that is wrong.
     pub fn check(&self) -> Result<(), Wrong> {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let is_named = self.name.len() <= NAME && self.name.chars().all(is_plain);
-        // An address that ends with dots alone leads elsewhere.
-        if !is_named || self.name.chars().all(|c| c == '.') {
+        if !Self::is_name(&self.name) {
             let what = format!(
                 "must be 1 to {NAME} letters, digits, dots, dashes and underscores, and not dots alone"
             );

@@ -1,6 +1,6 @@
 //! Stored playbooks: each change is a version that stays, and what stood before can be restored.
 //!
-//! Of several who change the same version, one does; the others are told, and nothing of theirs is written.
+//! If several change the same version at once, one succeeds; the others get a conflict and write nothing.
 
 pub mod proposal;
 

@@ -7,11 +7,13 @@ use uuid::Uuid;
 
 use super::{Cause, FollowUp, Traces};
 use crate::context::Context;
-use crate::jobs::JobError;
+use crate::jobs::{JobError, Part};
 use crate::queue::replay::{self, Unpushed};
 use crate::store::{analysis, cards, dead_letters, executions, maintenance, notifications};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, millis};
 
+/// An hour in milliseconds.
+const HOUR: i64 = 3_600_000;
 /// An analysis that is due for longer is not made.
 const TOO_LATE: Duration = Duration::from_secs(3600);
 /// Incidents that are opened or closed in one transaction.
@@ -40,14 +42,15 @@ pub async fn push(context: &Context, everywhere: bool) -> Result<(), JobError> {
     of_each.into_iter().sum::<Result<u64, _>>().map(drop)
 }
 
-/// Tiers: of incidents that are not resolved, or were lately; in the first minute of each hour of all. Returns how many were pushed, as the
-/// others do.
+/// Tiers: of incidents that are not resolved, or were lately; in the first pass of each hour of all. Returns how many
+/// were pushed, as the others do.
 ///
 /// # Errors
 /// The store cannot be reached now.
 pub async fn tiers(context: &Context) -> Result<u64, JobError> {
-    let minute = moment(context).await?.0.div_euclid(60_000);
-    push_tiers(context, minute % 60 == 0).await
+    let since_the_hour = moment(context).await?.0.rem_euclid(HOUR);
+    let every = millis(Part::Tiers.schedule().every);
+    push_tiers(context, since_the_hour < every).await
 }
 
 async fn push_tiers(context: &Context, everywhere: bool) -> Result<u64, JobError> {

@@ -3,6 +3,8 @@
 //! Only what depends on the clock of the moment is: budgets, schedules' ticks and sessions are held against
 //! now wherever they are read.
 
+mod moments;
+
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -14,6 +16,7 @@ use super::{Db, notifications, presses, requests};
 use crate::jobs::lease::LEASE;
 use crate::store::maintenance;
 use crate::time::{Clock, Timestamp, millis};
+use moments::MOMENTS;
 
 /// Mark: when the clock was last read.
 const MARK: &str = "clock";
@@ -245,96 +248,11 @@ fn put_off() -> Vec<String> {
 
 /// What happened at a moment: it did earlier by as much, and not after now.
 fn happened() -> impl Iterator<Item = String> {
-    const TABLES: [(&str, &[&str]); 26] = [
-        (
-            "incidents",
-            &[
-                "opened_at",
-                "aggregation_window_start",
-                "joined_at",
-                "last_firing_at",
-                "updated_at",
-                "resolved_at",
-                "acknowledged_at",
-                "doubted_since",
-                "unheard_since",
-                "tier_due_since",
-                "analyze_due_since",
-            ],
-        ),
-        (
-            "anomalies",
-            &[
-                "first_seen",
-                "last_seen",
-                "risen_at",
-                "falling_since",
-                "flapping_since",
-                "mute_broken_at",
-                "permanent_fix_at",
-                "changed_at",
-                "late_at",
-            ],
-        ),
-        ("notifications", &["sent_at"]),
-        (
-            "dead_letters",
-            &["enqueued_at", "died_at", "decided_at", "push_owed_since"],
-        ),
-        ("repairs", &["repaired_at", "started_at", "judged_at"]),
-        ("allowed_actions", &["allowed_at"]),
-        (
-            "executions",
-            &[
-                "created_at",
-                "wanted_at",
-                "sent_at",
-                "asked_at",
-                "started_at",
-                "finished_at",
-            ],
-        ),
-        ("repair_figures", &["last_at"]),
-        ("baselines", &["as_of"]),
-        ("outages", &["ended_at"]),
-        ("reopenings", &["resolved_at", "reopened_at"]),
-        ("effectiveness", &["last_at"]),
-        ("audit", &["at"]),
-        ("refusals", &["first_at", "last_at", "body_at"]),
-        (
-            "source_tallies",
-            &["delivered_at", "error_at", "confirm_at"],
-        ),
-        ("watches", &["seen_at", "late_since", "ended_at"]),
-        (
-            "canaries",
-            &[
-                "created_at",
-                "expires_at",
-                "received_at",
-                "taken_at",
-                "entered_at",
-                "tiered_at",
-                "told_at",
-                "end_received_at",
-                "resolved_at",
-            ],
-        ),
-        ("playbook_versions", &["created_at", "replaced_at"]),
-        ("playbook_proposals", &["proposed_at", "decided_at"]),
-        ("losses", &["noticed_at"]),
-        ("alert_rules", &["told_at"]),
-        ("presses", &["at"]),
-        ("requests", &["at"]),
-        ("channels", &["storm_since"]),
-        ("consumers", &["seen_at"]),
-        ("paused_queues", &["paused_at"]),
-    ];
     let not_owed_any_more = format!(
         "UPDATE notifications SET {} WHERE owed_since > $3 AND state NOT IN ('owed', 'sending')",
         earlier("owed_since")
     );
-    let tables = TABLES.into_iter().map(|(table, columns)| {
+    let tables = MOMENTS.into_iter().map(|(table, columns)| {
         let put_back: Vec<String> = columns.iter().map(|column| earlier(column)).collect();
         let is_ahead: Vec<String> = columns.iter().map(|c| format!("{c} > $3")).collect();
         format!(

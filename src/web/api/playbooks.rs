@@ -47,19 +47,13 @@ pub(super) async fn list(
     Query(query): Query<PlaybookQuery>,
 ) -> Result<Json<Page<Summary>>, Problem> {
     let limit = paging::limit(query.limit)?;
-    let name = |cursor: &str| is_name(cursor).then(|| cursor.to_owned());
+    let name = |cursor: &str| Playbook::is_name(cursor).then(|| cursor.to_owned());
     let before = paging::cursor(query.cursor.as_deref(), name)?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX) + 1;
     let all = playbooks::all(&ingress.context).await?;
     let is_later = |one: &Summary| before.as_ref().is_none_or(|before| one.name > *before);
     let page = all.into_iter().filter(is_later).take(most).collect();
     Ok(Json(Page::new(page, limit, |one| one.name.clone())))
-}
-
-/// Whether a playbook may be called so.
-fn is_name(text: &str) -> bool {
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    (1..=100).contains(&text.len()) && text.bytes().all(is_plain)
 }
 
 /// Shows a playbook with its versions, newest first, and what changed with each.

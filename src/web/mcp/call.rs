@@ -41,11 +41,11 @@ pub(super) async fn call<A: Api>(
         None => parts(api, tool, &arguments, caller).await?,
     };
     let cut = bounds::fit(&mut result);
-    Ok(told(result, &cut))
+    Ok(noted(result, &cut))
 }
 
-/// The result as it is told, with what was cut.
-fn told(result: Value, cut: &[String]) -> String {
+/// The result as the client gets it: with a note on what is untrusted, and with what was left out.
+fn noted(result: Value, cut: &[String]) -> String {
     let mut told = Map::new();
     told.insert("note".to_owned(), NOTE.into());
     if !cut.is_empty() {

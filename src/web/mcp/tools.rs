@@ -187,8 +187,8 @@ const ROWS: &[Row] = &[
         title: "Mute an anomaly",
         about: "Suppresses the notifications of an anomaly, by its key, for a duration (for, such as 30m or 4h) or \
             until a time (until): one of the two, at most 30 days. Firings still count. Replaces the current mute. \
-            While it lasts, people are told of a first rise to PERMANENT_FIX and of nothing else: ask a person \
-            first, and say why.",
+            While it lasts, the only message about it is that of a first rise to PERMANENT_FIX: ask a person first, \
+            and say why.",
         effect: Effect::Replaces,
         parts: &[whole("mute_anomaly")],
     },

@@ -1,4 +1,4 @@
-//! The report of a week as a message: sent once, whoever dies.
+//! The report of a week as a message: sent once, also if a process dies on the way.
 
 use std::time::Duration;
 

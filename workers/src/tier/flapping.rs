@@ -12,8 +12,8 @@ use tocsin::time::Timestamp;
 
 use super::{LockedAnomalies, TierError};
 
-/// The minimum time between two checks of an anomaly by one process: a storm of firings has each checked once in it. That
-/// an anomaly flaps is told later by this at most.
+/// The minimum time between two checks of an anomaly by one process, however many firings it has. The message that an
+/// anomaly flaps may be late by this.
 const SELDOM: Duration = Duration::from_secs(30);
 /// The most anomalies whose last check is remembered; more are checked again sooner.
 const REMEMBERED: usize = 10_000;
