@@ -49,6 +49,8 @@ texts! {
     language
     keys
     keys_list
+    desktop
+    sound
     utc
     sign_in
     sign_in_lead

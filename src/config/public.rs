@@ -6,10 +6,11 @@ use super::Config;
 
 /// What the paths of our own addresses begin with. A path of `public_url` that begins so could not be told
 /// from them.
-pub const OWN_PATHS: [&str; 19] = [
+pub const OWN_PATHS: [&str; 20] = [
     "anomalies",
     "api",
     "assets",
+    "attention",
     "dead-letters",
     "events",
     "healthz",

@@ -1,5 +1,6 @@
 //! What people look at: read alone, on connections of its own, so that who looks keeps no alert waiting.
 
+pub mod attention;
 pub mod changes;
 pub mod hourly_counts;
 pub mod incident_list;

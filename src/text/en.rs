@@ -27,6 +27,8 @@ pub static EN: Text = Text {
     language: "Language",
     keys: "Keyboard shortcuts",
     keys_list: "j / k: next / previous · Enter: open · /: search · u: back to the list · n: show new incidents",
+    desktop: "Desktop notifications",
+    sound: "Sound",
     utc: "UTC",
     // Sign in.
     sign_in: "Sign in",

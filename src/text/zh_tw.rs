@@ -27,6 +27,8 @@ pub static ZH_TW: Text = Text {
     language: "語言",
     keys: "快速鍵",
     keys_list: "j、k：下一筆、上一筆 · Enter：開啟 · /：搜尋 · u：回到清單 · n：顯示新事件",
+    desktop: "桌面通知",
+    sound: "提示音",
     utc: "UTC",
     // Sign in.
     sign_in: "登入",

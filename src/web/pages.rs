@@ -11,6 +11,7 @@ mod anomalies;
 mod anomaly;
 mod api;
 mod assets;
+mod attention;
 mod cached;
 mod charts;
 mod dead_letters;
@@ -90,6 +91,7 @@ pub(crate) struct Pages {
 /// What many pages show alike.
 #[derive(Default)]
 struct Shared {
+    attention: cached::Cached<attention::Attention>,
     overview: cached::Cached<crate::store::views::incident_list::Overview>,
     names: cached::Cached<Arc<crate::store::views::incident_list::Names>>,
     hours: cached::CachedBy<String, crate::store::views::hourly_counts::Day>,
@@ -141,6 +143,7 @@ pub(crate) fn router(
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/language", post(sign_in::language))
+        .route("/attention", get(attention::read))
         .route("/events", get(live::events))
         .route("/assets/{name}", get(assets::serve))
         .method_not_allowed_fallback(problem::method_not_allowed)

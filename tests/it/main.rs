@@ -36,6 +36,7 @@ mod conformance;
 mod consumer;
 mod counter;
 mod dead_letters;
+mod demo;
 mod documents;
 mod faults;
 mod flapping;

@@ -2,6 +2,7 @@
 
 mod access;
 mod accessibility;
+mod attention;
 mod details;
 mod listed;
 mod live;

@@ -12,6 +12,7 @@ use tocsin_workers::cli::{
 };
 
 mod admin;
+mod demo;
 mod logging;
 mod reference;
 mod run;
@@ -37,6 +38,8 @@ struct Cli {
 enum Command {
     /// Run ingress and all workers in one process.
     Serve,
+    /// Show two weeks on call that are made up, in a temporary database. Nothing is sent anywhere.
+    Demo(demo::DemoArgs),
     /// Run an ingress: accept webhooks, serve the API and the pages.
     Ingress,
     /// Run workers: all queues, or some.
@@ -145,6 +148,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
     let config = || Config::load(cli.config.as_deref());
     match cli.command {
         Command::Serve => Box::pin(run::serve(started(config()?))).await,
+        Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Ingress => Box::pin(run::ingress(started(config()?))).await,
         Command::Work(args) => Box::pin(run::work(started(config()?), args)).await,
         Command::Migrate(what) => admin::migrate(&config()?, what).await,

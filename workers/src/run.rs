@@ -58,19 +58,31 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let ingress = with_gate(&context);
     let stop = stop_on_signal(&ingress)?.closing;
     print_welcome(&context.config, listener.local_addr()?);
-
     let mut parts = JoinSet::new();
+    parts.spawn(poller::run(context.clone(), stop.clone()));
+    let workers = workers(&context);
+    Box::pin(serve_until(stop, listener, ingress, workers, parts)).await
+}
+
+/// Serves and works until it is asked to stop; `parts` run beside it.
+pub(crate) async fn serve_until(
+    stop: CancellationToken,
+    listener: TcpListener,
+    ingress: Ingress,
+    workers: Vec<fleet::Worker>,
+    mut parts: JoinSet<()>,
+) -> anyhow::Result<()> {
+    let context = ingress.context.clone();
     watch_gate(&mut parts, &ingress, &stop);
     measure_figures(&mut parts, &context, &stop);
     parts.spawn(schedule::run(context.queues.clone(), stop.clone()));
     parts.spawn(clock::run(context.clone(), stop.clone()));
     parts.spawn(presence::run(context.clone(), stop.clone()));
-    parts.spawn(poller::run(context.clone(), stop.clone()));
     // Requests are finished first: what they push is drained by the workers of the next start.
     let drain = context.config.queue.drain.0;
     let bounds = bounds(&context.config);
     let served = web::serve(listener, web::router(&ingress), stop.clone(), bounds);
-    let (served, ()) = tokio::join!(served, fleet::run(workers(&context), stop.clone(), drain));
+    let (served, ()) = tokio::join!(served, fleet::run(workers, stop.clone(), drain));
     stop.cancel();
     ingress.late.finish().await;
     ingress.refusals.finish().await;
@@ -144,7 +156,7 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn stop_on_signal(ingress: &Ingress) -> anyhow::Result<Stop> {
+pub(crate) fn stop_on_signal(ingress: &Ingress) -> anyhow::Result<Stop> {
     let delay = ingress.context.config.stop.delay.0;
     Stop::on_signal(Arc::clone(&ingress.gate), delay)
 }
@@ -159,7 +171,7 @@ fn refuse_embedded(config: &Config, command: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let hint = match error.kind() {
             ErrorKind::AddrInUse => ": stop the process that listens there, or set another address",
@@ -169,8 +181,12 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
+pub(crate) fn ingress_of(context: &Context) -> Ingress {
+    Ingress::new(context.clone(), Arc::new(Gate::default()))
+}
+
 fn with_gate(context: &Context) -> Ingress {
-    let mut ingress = Ingress::new(context.clone(), Arc::new(Gate::default()));
+    let mut ingress = ingress_of(context);
     ingress.test_sender = Some(test_sender(context));
     ingress
 }

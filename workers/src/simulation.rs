@@ -13,7 +13,8 @@ mod state;
 use serde::Serialize;
 use tocsin::time::Timestamp;
 
-pub use player::play;
+pub use instance::{Folder, alone};
+pub use player::{play, play_into};
 pub use report::line;
 pub use scenario::{Scenario, ScenarioError};
 

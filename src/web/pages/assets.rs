@@ -54,8 +54,17 @@ pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
 pub(super) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon.svg", "image/svg+xml", include_str!("icon.svg")));
 
+/// The icon while incidents wait for somebody.
+pub(super) static WAITING: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new(
+        "icon-waiting.svg",
+        "image/svg+xml",
+        include_str!("icon-waiting.svg"),
+    )
+});
+
 pub(super) async fn serve(Path(name): Path<String>) -> Result<Response, PageError> {
-    let all = [&STYLE, &SCRIPT, &ICON];
+    let all = [&STYLE, &SCRIPT, &ICON, &WAITING];
     let named = |asset: &&&LazyLock<Asset>| asset.address.strip_prefix("/assets/") == Some(&*name);
     let asset = all.iter().find(named).ok_or(PageError::NotFound)?;
     let mut response = asset.body.into_response();

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::assets::{ICON, SCRIPT, STYLE};
+use super::assets::{ICON, SCRIPT, STYLE, WAITING};
 use super::request::{ONCE, PageRequest};
 use super::session::Role;
 use super::{API, NAVIGATION};
@@ -101,7 +101,7 @@ fn head(title: &str) -> Markup {
             meta name="color-scheme" content="dark light";
             title { (title) " · Tocsin" }
             link rel="stylesheet" href=(STYLE.address);
-            link rel="icon" type="image/svg+xml" href=(ICON.address);
+            link rel="icon" type="image/svg+xml" href=(ICON.address) data-waiting=(WAITING.address);
             script src=(SCRIPT.address) defer {}
         }
     }
@@ -136,6 +136,10 @@ fn foot(visit: &PageRequest, here: Section) -> Markup {
                 (role) " · " (parts::at(visit.now))
             }
             p { a href=(api.path) aria-current=[(here.path == api.path).then_some("page")] { ((api.name)(text)) } }
+            p.told {
+                button.plain #desktop hidden aria-pressed="false" { (text.desktop) } " "
+                button.plain #sound hidden aria-pressed="false" { (text.sound) }
+            }
             p.keys { button.plain #keys hidden aria-pressed="true" { (text.keys) } " " (text.keys_list) }
             form.inline method="post" action="/language" {
                 input type="hidden" name="to" value=(visit.address);

@@ -288,6 +288,79 @@
   // Windows slide, and that is told by nobody.
   setInterval(() => { if (!document.hidden) refresh(); }, 60000);
 
+  // What waits for somebody: in the tab's title and its icon, also while nobody looks; and told on the desktop or by
+  // a sound to those who chose so in this browser.
+  const kept_here = (name) => {
+    try { return localStorage.getItem(name) || ""; } catch { return ""; }
+  };
+  const keep_here = (name, value) => {
+    try { localStorage.setItem(name, value); } catch { /* a browser that keeps nothing */ }
+  };
+  const beep = () => {
+    const audio = new AudioContext();
+    const tone = audio.createOscillator();
+    const volume = audio.createGain();
+    tone.frequency.value = 880;
+    volume.gain.setValueAtTime(0.2, audio.currentTime);
+    volume.gain.exponentialRampToValueAtTime(0.001, audio.currentTime + 0.6);
+    tone.connect(volume).connect(audio.destination);
+    tone.start();
+    tone.stop(audio.currentTime + 0.6);
+    tone.addEventListener("ended", () => audio.close());
+  };
+  const notify = (incident) => {
+    if (kept_here("sound") === "on") beep();
+    if (kept_here("desktop") !== "on" || Notification.permission !== "granted") return;
+    const place = [incident.severity, incident.service].filter(Boolean).join(" · ");
+    const note = new Notification(incident.title, { body: place, tag: incident.id, icon: icon.href });
+    note.addEventListener("click", () => {
+      focus();
+      location.assign(reached(`incidents/${incident.id}`));
+    });
+  };
+  const title = document.title;
+  const icon = document.querySelector("link[rel=icon]");
+  const [calm, waits] = [icon.href, reached(icon.dataset.waiting.replace(/^\//, ""))];
+  let newest = null;
+  const attend = async () => {
+    try {
+      const answer = await fetch(reached("attention"), { headers: { accept: "application/json" } });
+      if (!answer.ok) return;
+      const found = await answer.json();
+      const n = found.waiting;
+      document.title = n ? `(${n > 99 ? "99+" : n}) ${title}` : title;
+      const shown = n ? waits : calm;
+      if (icon.href !== shown) icon.href = shown;
+      const last = found.newest ? found.newest.id : "";
+      // IDs grow with time. Of several tabs, the first tells of it.
+      if (newest !== null && last > newest && last > kept_here("told")) {
+        keep_here("told", last);
+        notify(found.newest);
+      }
+      if (newest === null || last > newest) newest = last;
+    } catch { /* the page says that it is cut off */ }
+  };
+  if (bar) {
+    attend();
+    setInterval(attend, 5000);
+  }
+  const choice = (name, choose) => {
+    const switched = document.getElementById(name);
+    if (!switched) return;
+    switched.hidden = false;
+    const paint = () => switched.setAttribute("aria-pressed", String(kept_here(name) === "on"));
+    paint();
+    switched.addEventListener("click", async () => {
+      const on = kept_here(name) !== "on" && await choose();
+      keep_here(name, on ? "on" : "off");
+      paint();
+    });
+  };
+  if ("Notification" in window) {
+    choice("desktop", async () => await Notification.requestPermission() === "granted");
+  }
+  choice("sound", () => { beep(); return true; });
+
   // Keys, unless somebody writes or does not want them.
   const toggle = document.getElementById("keys");
   let keys = true;

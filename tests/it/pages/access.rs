@@ -28,7 +28,7 @@ async fn forms_need_the_own_origin_and_an_operator_token() {
     let resolve = format!("{page}/resolve");
 
     let stranger = Visitor::new(&h);
-    for path in ["/incidents", "/events", "/system", &page] {
+    for path in ["/incidents", "/attention", "/events", "/system", &page] {
         let answer = stranger.get(path).await;
         assert_eq!(answer.status(), 303, "{path}");
         assert!(to(&answer).starts_with("/sign-in?to="), "{path}");

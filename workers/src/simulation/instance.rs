@@ -40,11 +40,28 @@ pub(super) struct Instance {
     router: Router,
     stop: CancellationToken,
     fleet: JoinHandle<()>,
-    _folder: Folder,
 }
 
-/// A folder that is removed at the end.
-struct Folder(PathBuf);
+/// A temporary folder for one database, which is removed at the end.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// A new one.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn new() -> anyhow::Result<Self> {
+        let name = format!("tocsin-simulation-{}", Uuid::now_v7().simple());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+
+    fn database(&self) -> String {
+        self.0.join("simulation.db").display().to_string()
+    }
+}
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -54,15 +71,12 @@ impl Drop for Folder {
 
 impl Instance {
     /// Starts one, at that moment, with these settings of people who want to know what they would do.
-    pub(super) async fn start(config: Config, at: Timestamp) -> anyhow::Result<Self> {
-        let name = format!("tocsin-simulation-{}", Uuid::now_v7().simple());
-        let folder = Folder(std::env::temp_dir().join(name));
-        std::fs::create_dir_all(&folder.0)
-            .with_context(|| format!("cannot create {}", folder.0.display()))?;
-        let config = alone(
-            config,
-            &folder.0.join("simulation.db").display().to_string(),
-        );
+    pub(super) async fn start(
+        config: Config,
+        at: Timestamp,
+        folder: &Folder,
+    ) -> anyhow::Result<Self> {
+        let config = alone(config, folder);
         let context = Box::pin(Context::simulated(config, at)).await?;
         let recording = Recording::default();
         let workers = workers_with(&context, recorders(&context.config, &recording));
@@ -76,7 +90,6 @@ impl Instance {
             context,
             recording,
             stop,
-            _folder: folder,
         })
     }
 
@@ -193,9 +206,10 @@ impl Instance {
 
 /// Settings that lead nowhere else: its own database, no servers, no tokens, no language model. Where messages would
 /// go to the log only, they go to a chat of Telegram: that has cards, budgets and digests.
-fn alone(config: Config, file: &str) -> Config {
+#[must_use]
+pub fn alone(config: Config, folder: &Folder) -> Config {
     let mut config = Config {
-        database_url: Secret::from(format!("sqlite://{file}").as_str()),
+        database_url: Secret::from(format!("sqlite://{}", folder.database()).as_str()),
         database_connections: 4,
         redis_url: None,
         alertmanager_url: None,

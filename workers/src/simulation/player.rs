@@ -7,12 +7,13 @@
 
 mod actions;
 mod told;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use tocsin::config::Config;
 use tocsin::time::{Timestamp, millis};
 use tocsin::verdicts::GRACE;
@@ -20,8 +21,8 @@ use uuid::Uuid;
 
 use super::changes::{self, Change};
 use super::expect::{self, Sent};
-use super::instance::Instance;
-use super::scenario::{By, Scenario, Step, What};
+use super::instance::{Folder, Instance};
+use super::scenario::{Scenario, Step, What};
 use super::state::{Effectiveness, Recommendation, State};
 use super::{Entry, Kind, Outcome};
 
@@ -38,25 +39,31 @@ pub async fn play(
     config: Config,
     tell: impl FnMut(&Entry) + Send,
 ) -> anyhow::Result<Outcome> {
-    let instance = Box::pin(Instance::start(config, scenario.begins)).await?;
-    let mut player = Player {
-        scenario,
-        instance,
-        tell,
-        state: State::default(),
-        firing: BTreeMap::new(),
-        sent: Sent::default(),
-        shown: BTreeMap::new(),
-        recommended: BTreeMap::new(),
-        active_at: scenario.begins,
-        outcome: Outcome::default(),
-    };
-    let played = player.play().await;
-    let (outcome, instance) = (player.outcome, player.instance);
-    let stopped = instance.stop().await;
-    played?;
-    stopped?;
+    let folder = Folder::new()?;
+    let instance = Box::pin(Instance::start(config, scenario.begins, &folder)).await?;
+    let (outcome, _) = Player::new(scenario, instance, Some(tell)).finish().await?;
     Ok(outcome)
+}
+
+/// Plays a scenario into a folder and looks at nothing that follows, which takes most of the time. Recount runs less
+/// often, too. Returns what fires at the end, as its source sends it again.
+///
+/// # Errors
+/// A step cannot be done; the message names its line.
+pub async fn play_into(
+    folder: &Folder,
+    scenario: &Scenario,
+    config: Config,
+) -> anyhow::Result<Vec<Value>> {
+    let instance = Box::pin(Instance::start(config, scenario.begins, folder)).await?;
+    let player = Player::new(scenario, instance, None::<fn(&Entry)>);
+    let (_, firing) = player.finish().await?;
+    let sent = firing.iter().filter(|(_, firing)| firing.is_sent);
+    let sent = sent.flat_map(|(name, firing)| {
+        let kind = &scenario.alerts[name];
+        kind.sent(name, firing.since, None)
+    });
+    Ok(sent.collect())
 }
 
 /// An alert that fires.
@@ -70,7 +77,8 @@ struct Firing {
 struct Player<'a, T> {
     scenario: &'a Scenario,
     instance: Instance,
-    tell: T,
+    /// Told of what follows; none if nobody wants to know.
+    tell: Option<T>,
     state: State,
     /// What fires, by the alert's name.
     firing: BTreeMap<String, Firing>,
@@ -84,7 +92,30 @@ struct Player<'a, T> {
     outcome: Outcome,
 }
 
-impl<T: FnMut(&Entry) + Send> Player<'_, T> {
+impl<'a, T: FnMut(&Entry) + Send> Player<'a, T> {
+    fn new(scenario: &'a Scenario, instance: Instance, tell: Option<T>) -> Self {
+        Self {
+            scenario,
+            instance,
+            tell,
+            state: State::default(),
+            firing: BTreeMap::new(),
+            sent: Sent::default(),
+            shown: BTreeMap::new(),
+            recommended: BTreeMap::new(),
+            active_at: scenario.begins,
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Plays it to its end, and returns what fires then.
+    async fn finish(mut self) -> anyhow::Result<(Outcome, BTreeMap<String, Firing>)> {
+        let played = self.play().await;
+        self.instance.stop().await?;
+        played?;
+        Ok((self.outcome, self.firing))
+    }
+
     async fn play(&mut self) -> anyhow::Result<()> {
         let scenario = self.scenario;
         for step in &scenario.steps {
@@ -105,7 +136,7 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
             if is_tick {
                 self.instance.recount().await?;
             }
-            if self.look().await? {
+            if self.tell.is_some() && self.look().await? {
                 self.active_at = self.instance.now();
             }
         }
@@ -116,7 +147,11 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
     async fn next_moment(&self, end: Timestamp) -> anyhow::Result<(Timestamp, bool)> {
         let now = self.instance.now();
         let begins = self.scenario.begins;
-        let every = millis(seldom(now.since(self.active_at)));
+        let quiet = now.since(self.active_at);
+        let every = millis(match self.tell {
+            Some(_) => seldom(quiet),
+            None => 6 * seldom(quiet),
+        });
         let tick = begins.0 + ((now.0 - begins.0) / every + 1) * every;
         let tick = self.verdict_at(now).map_or(tick, |at| at.0.min(tick));
         let resend = self.firing.iter().filter(|(_, firing)| firing.is_sent);
@@ -208,7 +243,9 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
             why: change.why,
             line,
         };
-        (self.tell)(&entry);
+        if let Some(tell) = &mut self.tell {
+            tell(&entry);
+        }
     }
 
     fn say_step(&mut self, line: usize, what: String) {
@@ -222,7 +259,9 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
     }
 
     async fn step(&mut self, step: &Step) -> anyhow::Result<()> {
-        if let What::Expect(expect) = &step.what {
+        if self.tell.is_none() {
+            self.state = State::read(&self.instance).await?;
+        } else if let What::Expect(expect) = &step.what {
             return self.expect(expect, step.line).await;
         }
         self.say_step(step.line, self.in_words(&step.what));
@@ -247,61 +286,10 @@ impl<T: FnMut(&Entry) + Send> Player<'_, T> {
                 self.instance.act("POST", &path, body).await?;
             }
         }
-        self.look().await?;
-        Ok(())
-    }
-
-    fn in_words(&self, what: &What) -> String {
-        let alerts = |name: &str| match self.scenario.alerts[name].copies() {
-            1 => name.to_owned(),
-            n => format!("{name} ({n} copies)"),
-        };
-        let by = |by: &By| {
-            by.operator
-                .as_ref()
-                .map_or(String::new(), |who| format!(" by {who}"))
-        };
-        let on = |by: &By| match self.scenario.alerts.len() {
-            1 => String::new(),
-            _ => format!(" of {}", by.alert),
-        };
-        match what {
-            What::Note(note) => note.clone(),
-            What::Fires(alert) => format!("{} fires", alerts(alert)),
-            What::Ends(alert) => format!("{} ends", alerts(alert)),
-            What::GoesSilent(alert) => {
-                format!("the source of {} stops sending it", alerts(alert))
-            }
-            What::Repaired(repair) | What::Finished(repair) => {
-                let said = match (what, repair.success) {
-                    (_, Some(true)) => "finished, reported as a success",
-                    (_, Some(false)) => "finished, reported as a failure",
-                    (_, None) => "started",
-                };
-                let note = repair.note.as_ref();
-                let note = note.map_or(String::new(), |note| format!(": {note}"));
-                let (action, on, by) = (&repair.action, on(&repair.by), by(&repair.by));
-                format!("repair{on}{by}: {action} {said}{note}")
-            }
-            What::Fixed(fix) => {
-                let reference = fix.reference.as_ref();
-                let reference = reference.map_or(String::new(), |at| format!(": {at}"));
-                format!(
-                    "permanent fix{}{} is marked{reference}",
-                    on(&fix.by),
-                    by(&fix.by)
-                )
-            }
-            What::Acknowledged(who) => {
-                format!("the incident{} is acknowledged{}", on(who), by(who))
-            }
-            What::Resolved(who) => format!("the incident{} is resolved{}", on(who), by(who)),
-            What::Muted(who, time) => {
-                let time = super::report::in_words(*time);
-                format!("the anomaly{} is muted for {time}{}", on(who), by(who))
-            }
-            What::Expect(_) => String::new(),
+        if self.tell.is_some() {
+            self.look().await?;
         }
+        Ok(())
     }
 
     async fn expect(

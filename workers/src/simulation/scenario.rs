@@ -109,6 +109,12 @@ pub(super) struct Fix {
 }
 
 impl Scenario {
+    /// How long it lasts.
+    #[must_use]
+    pub fn lasts(&self) -> Duration {
+        self.ends
+    }
+
     /// Reads one.
     ///
     /// # Errors
