@@ -4,7 +4,7 @@
 //! |---|---|
 //! | at most once on an incident | a unique key of incident and action, written under the anomaly's lock |
 //! | one at a time, so many in an hour | counted by index under the same lock |
-//! | nothing that a person should do | tiers 3 and 4 have no hooks; `suggest` waits for a click; a stopped action is not recommended |
+//! | nothing that a person should do | tiers 3 and 4 have no hooks; `suggest` waits for a click; while the anomaly is muted, `run` does, too; a stopped action is not recommended |
 //! | a request is not lost | it is due in the row that the transaction writes, and pushed again while it is |
 //! | a request that comes twice is known | its `Idempotency-Key` is the row's id, whatever happens |
 
@@ -109,6 +109,7 @@ pub async fn decide_in(
     {
         return Ok(None);
     }
+    let is_muted = anomaly.mute().holds(now);
     let before = match hook.mode {
         Mode::Suggest => Before::default(),
         Mode::Run => executions::before(tx, &anomaly.key, now).await?,
@@ -127,7 +128,7 @@ pub async fn decide_in(
         at: now,
         until: now.after(hook.within.0),
     };
-    let (state, reason, wanted) = match decide(hook.mode, before, hook.per_hour) {
+    let (state, reason, wanted) = match decide(hook.mode, is_muted, before, hook.per_hour) {
         Decision::Wait => return Ok(None),
         Decision::Suggest => (State::Suggested, None, None),
         Decision::Refuse(reason) => (State::Refused, Some(reason), None),
@@ -170,6 +171,27 @@ async fn note(
     audit::record(tx, actor, entry, now).await
 }
 
+/// The action that a person can have run on an incident now: the recommended one, if there is a hook for it that was not
+/// asked yet.
+pub async fn runnable(
+    context: &Context,
+    db: &impl ConnectionTrait,
+    (incident, anomaly): (&Incident, &Anomaly),
+    recommended: Option<&Recommendation>,
+) -> Result<Option<String>, DbErr> {
+    let found = recommended.and_then(|found| {
+        let action = found.action.clone()?;
+        hook_of(context, anomaly, found.tier)?;
+        Some(action)
+    });
+    let Some(action) = found else {
+        return Ok(None);
+    };
+    let known = executions::of_action(db, incident.id, &action).await?;
+    let is_open = known.is_none_or(|known| known.state.is_open());
+    Ok(is_open.then_some(action))
+}
+
 /// What an executor is asked with.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -198,6 +220,7 @@ pub async fn hindered(
         has_hook: hook.is_some_and(|hook| hook.takes(execution.tier))
             && hook_of(context, anomaly, execution.tier).is_some(),
         is_stopped: !stopped.is_empty(),
+        is_muted: execution.wanted_by.is_none() && anomaly.mute().holds(now),
         expires_at: execution.expires_at.unwrap_or_default(),
     };
     Ok(hindrance(&standing, now))

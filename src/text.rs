@@ -500,6 +500,7 @@ texts! {
     exec_refused
     exec_expired
     exec_why_budget
+    exec_why_muted
     exec_why_stopped
     exec_why_resolved
     exec_why_no_hook
@@ -808,6 +809,8 @@ texts! {
     pressed_unmuted
     pressed_helped
     pressed_helped_not
+    pressed_run
+    pressed_run_before
     pressed_stranger
     pressed_unknown
     pressed_gone
@@ -858,6 +861,10 @@ texts! {
     ev_analyze
     report
     kind_report
+    kind_playbook
+    pbm_changed
+    pbm_undo
+    pbm_open
     rp_lead
     rp_figures
     rp_period

@@ -61,6 +61,8 @@ impl MigrationTrait for Migration {
             &[
                 "DROP TABLE playbook_proposals",
                 "DROP TABLE playbook_versions",
+                // The version before does not know this kind of message.
+                "DELETE FROM notifications WHERE kind = 'playbook'",
             ],
         )
         .await

@@ -62,9 +62,15 @@ impl Config {
     /// The channels that get the report, if it is sent.
     #[must_use]
     pub fn report_channels(&self) -> Vec<String> {
-        if self.report.weekly().is_none() {
-            return Vec::new();
+        match self.report.weekly() {
+            Some(_) => self.notice_channels(),
+            None => Vec::new(),
         }
+    }
+
+    /// The channels that get notices, messages about no incident: those of reports, whether these are sent or not.
+    #[must_use]
+    pub fn notice_channels(&self) -> Vec<String> {
         if !self.report.channels.is_empty() {
             let mut channels: Vec<String> = Vec::new();
             for channel in &self.report.channels.0 {

@@ -21,7 +21,11 @@ impl Config {
     pub fn all_channels(&self) -> Vec<String> {
         let mut channels = self.channels();
         let routed = self.routes.iter().flat_map(|route| &route.to.0).cloned();
-        for channel in routed.chain(self.report_channels()) {
+        let notices = match self.effectiveness.auto_update {
+            true => self.notice_channels(),
+            false => self.report_channels(),
+        };
+        for channel in routed.chain(notices) {
             if !channels.contains(&channel) {
                 channels.push(channel);
             }

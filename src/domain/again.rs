@@ -54,6 +54,21 @@ pub struct Opening<'a> {
     pub permanent_fix_at: Option<Timestamp>,
 }
 
+/// Why an incident that opens has a message of its own, though its channel has a card of the former one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sound {
+    /// The channel was told too long ago.
+    LongAgo,
+    /// The level rose since it was told.
+    Rose,
+    /// The anomaly was marked as fixed since it was told.
+    Fixed,
+    /// A person said that the former one is over.
+    ResolvedByPerson,
+    /// It is more severe, or may be.
+    Severity,
+}
+
 /// Whether an incident that opens at `now` continues on the card that `told` a channel of the former one, and
 /// makes no sound: the channel was told within `again`, and since then nothing rose, and nobody said that it
 /// was over. `None` as `again` means never.
@@ -65,14 +80,32 @@ pub fn goes_on(
     again: Option<Duration>,
     now: Timestamp,
 ) -> bool {
+    sound(opening, former, told, again, now).is_none()
+}
+
+/// Why it does not go on on that card; `None` if it does.
+#[must_use]
+pub fn sound(
+    opening: &Opening<'_>,
+    former: &FormerIncident,
+    told: &Told,
+    again: Option<Duration>,
+    now: Timestamp,
+) -> Option<Sound> {
     let is_since = |at: Option<Timestamp>| at.is_some_and(|at| at >= told.told_at);
-    let has_risen = opening.level >= Level::Escalate && is_since(opening.risen_at);
-    let is_recent = again.is_some_and(|again| now.since(told.told_at) <= again);
-    is_recent
-        && !has_risen
-        && !is_since(opening.permanent_fix_at)
-        && !former.is_resolved_by_person
-        && is_no_worse(opening.severity, &former.severity)
+    if again.is_none_or(|again| now.since(told.told_at) > again) {
+        Some(Sound::LongAgo)
+    } else if opening.level >= Level::Escalate && is_since(opening.risen_at) {
+        Some(Sound::Rose)
+    } else if is_since(opening.permanent_fix_at) {
+        Some(Sound::Fixed)
+    } else if former.is_resolved_by_person {
+        Some(Sound::ResolvedByPerson)
+    } else if !is_no_worse(opening.severity, &former.severity) {
+        Some(Sound::Severity)
+    } else {
+        None
+    }
 }
 
 /// Whether it is known that a severity is no higher than the one before.

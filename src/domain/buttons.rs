@@ -36,6 +36,11 @@ pub enum ButtonAction {
         /// Whether it helped.
         success: bool,
     },
+    /// To have the recommended action run by its hook.
+    Run {
+        /// Which: the one that was recommended when the button was shown.
+        action: String,
+    },
 }
 
 /// What a button carries.
@@ -61,6 +66,7 @@ impl CallbackData {
             ButtonAction::Repaired { action, success } => {
                 (if *success { "y" } else { "n" }, Some(action))
             }
+            ButtonAction::Run { action } => ("x", Some(action)),
         };
         let incident = self.incident.simple();
         match action {
@@ -92,6 +98,9 @@ impl CallbackData {
                 action: action.to_owned(),
                 success: word == "y",
             },
+            ("x", Some(action)) if is_action(action) => ButtonAction::Run {
+                action: action.to_owned(),
+            },
             _ => return None,
         };
         Some(Self {
@@ -107,9 +116,15 @@ pub fn is_action(action: &str) -> bool {
     !action.trim().is_empty() && action.len() <= ACTION && !action.contains(char::is_control)
 }
 
-/// The rows of buttons beneath a card. What is not possible any more is not offered.
+/// The rows of buttons beneath a card. What is not possible any more is not offered; `run` is the action that a hook can
+/// be asked to run.
 #[must_use]
-pub fn offered(incident: Uuid, status: Status, is_muted: bool) -> Vec<Vec<CallbackData>> {
+pub fn offered(
+    incident: Uuid,
+    status: Status,
+    is_muted: bool,
+    run: Option<&str>,
+) -> Vec<Vec<CallbackData>> {
     let press = |action| CallbackData { incident, action };
     let first = match status {
         Status::Open | Status::Analyzing => vec![
@@ -125,7 +140,11 @@ pub fn offered(incident: Uuid, status: Status, is_muted: bool) -> Vec<Vec<Callba
         ButtonAction::Mute
     };
     let second = vec![press(mute), press(ButtonAction::Repairs)];
-    [first, second]
+    let run = run.filter(|action| is_action(action) && status != Status::Resolved);
+    let third = run.map(|action| ButtonAction::Run {
+        action: action.to_owned(),
+    });
+    [first, second, third.into_iter().map(press).collect()]
         .into_iter()
         .filter(|row| !row.is_empty())
         .collect()
@@ -163,8 +182,8 @@ mod tests {
         let actions = ["restart_pod".to_owned(), longest, "a:b".to_owned()];
         let mut rows = repairs(ID, &actions);
         for status in [Status::Open, Status::Acknowledged, Status::Resolved] {
-            rows.extend(offered(ID, status, false));
-            rows.extend(offered(ID, status, true));
+            rows.extend(offered(ID, status, false, None));
+            rows.extend(offered(ID, status, true, Some("restart_pod")));
         }
         assert!(rows.len() > 12);
         for press in rows.into_iter().flatten() {
@@ -178,12 +197,16 @@ mod tests {
     fn an_action_that_does_not_fit_is_not_offered() {
         let actions = ["x".repeat(ACTION + 1), " ".to_owned()];
         assert_eq!(repairs(ID, &actions).len(), 1);
+        let rows = |status, action| offered(ID, status, false, Some(action)).len();
+        assert_eq!(rows(Status::Open, &actions[0]), 2);
+        assert_eq!(rows(Status::Open, "restart_pod"), 3);
+        assert_eq!(rows(Status::Resolved, "restart_pod"), 1);
     }
 
     #[test]
     fn buttons_offer_only_possible_operations() {
         let actions = |status, muted| -> Vec<ButtonAction> {
-            let rows = offered(ID, status, muted).into_iter().flatten();
+            let rows = offered(ID, status, muted, None).into_iter().flatten();
             rows.map(|press| press.action).collect()
         };
         let open = actions(Status::Open, false);
@@ -215,10 +238,12 @@ mod tests {
             "1".to_owned(),
             "1:a".to_owned(),
             format!("2:a:{id}"),
-            format!("1:x:{id}"),
+            format!("1:z:{id}"),
             format!("1:a:{id}:restart_pod"),
             format!("1:y:{id}"),
             format!("1:y:{id}:"),
+            format!("1:x:{id}"),
+            format!("1:x:{id}: "),
             format!("1:y:{id}:a\nb"),
             format!("1:a:{}", ID),
             format!("1:a:{}", "g".repeat(32)),

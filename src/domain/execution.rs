@@ -112,6 +112,9 @@ pub enum Reason {
     /// So many were asked for on the anomaly within an hour.
     #[sea_orm(string_value = "budget")]
     Budget,
+    /// The anomaly was muted: nothing is run by itself meanwhile.
+    #[sea_orm(string_value = "muted")]
+    Muted,
     /// The action is stopped: it did not hold so often in a row.
     #[sea_orm(string_value = "stopped")]
     Stopped,
@@ -138,6 +141,7 @@ impl Reason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Budget => "budget",
+            Self::Muted => "muted",
             Self::Stopped => "stopped",
             Self::Resolved => "resolved",
             Self::NoHook => "no_hook",
@@ -170,11 +174,13 @@ pub enum Decision {
     Wait,
 }
 
-/// What to do about a recommended action that was not asked for on its incident.
+/// What to do about a recommended action that was not asked for on its incident. Who mutes an anomaly knows of it, and
+/// may be at work on it: nothing is run then without a click.
 #[must_use]
-pub const fn decide(mode: Mode, before: Before, per_hour: u32) -> Decision {
+pub const fn decide(mode: Mode, is_muted: bool, before: Before, per_hour: u32) -> Decision {
     match mode {
         Mode::Suggest => Decision::Suggest,
+        Mode::Run if is_muted => Decision::Refuse(Reason::Muted),
         Mode::Run if before.is_running => Decision::Wait,
         Mode::Run if before.in_hour >= per_hour => Decision::Refuse(Reason::Budget),
         Mode::Run => Decision::Ask,
@@ -190,6 +196,8 @@ pub struct Standing {
     pub has_hook: bool,
     /// Whether the action is stopped.
     pub is_stopped: bool,
+    /// Whether the anomaly is muted, and nobody clicked.
+    pub is_muted: bool,
     /// Until when the request makes sense.
     pub expires_at: Timestamp,
 }
@@ -203,6 +211,8 @@ pub fn hindrance(standing: &Standing, now: Timestamp) -> Option<Reason> {
         Some(Reason::Resolved)
     } else if standing.is_stopped {
         Some(Reason::Stopped)
+    } else if standing.is_muted {
+        Some(Reason::Muted)
     } else if standing.expires_at <= now {
         Some(Reason::Late)
     } else {
@@ -235,7 +245,13 @@ mod tests {
             (Mode::Run, before(0, true), Decision::Wait),
             (Mode::Run, before(2, true), Decision::Wait),
         ] {
-            assert_eq!(decide(mode, before, 2), expected, "{mode:?} {before:?}");
+            let decided = decide(mode, false, before, 2);
+            assert_eq!(decided, expected, "{mode:?} {before:?}");
+            let muted = match mode {
+                Mode::Suggest => Decision::Suggest,
+                Mode::Run => Decision::Refuse(Reason::Muted),
+            };
+            assert_eq!(decide(mode, true, before, 2), muted, "{mode:?} {before:?}");
         }
     }
 
@@ -245,6 +261,7 @@ mod tests {
             is_resolved: false,
             has_hook: true,
             is_stopped: false,
+            is_muted: false,
             expires_at: NOW.after(HOUR),
         };
         for (standing, expected) in [
@@ -270,6 +287,13 @@ mod tests {
                     ..fine
                 },
                 Some(Reason::Stopped),
+            ),
+            (
+                Standing {
+                    is_muted: true,
+                    ..fine
+                },
+                Some(Reason::Muted),
             ),
             (
                 Standing {

@@ -79,7 +79,8 @@ pub const fn keeps_back(kind: Kind, level: Level) -> bool {
         | Kind::Flapping
         | Kind::Steady
         | Kind::Digest
-        | Kind::Report => false,
+        | Kind::Report
+        | Kind::Playbook => false,
     }
 }
 

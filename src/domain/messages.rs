@@ -343,7 +343,7 @@ const fn says_level(kind: Kind) -> bool {
     match kind {
         Kind::Opened | Kind::Escalated | Kind::Reopened | Kind::Worsened => true,
         Kind::Flapping | Kind::Steady => true,
-        Kind::Resolved | Kind::Repeated | Kind::Digest | Kind::Report => false,
+        Kind::Resolved | Kind::Repeated | Kind::Digest | Kind::Report | Kind::Playbook => false,
     }
 }
 

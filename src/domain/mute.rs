@@ -85,7 +85,12 @@ impl Mute {
             Kind::Opened | Kind::Reopened | Kind::Worsened | Kind::Flapping => {
                 self.is_broken() || rose_since()
             }
-            Kind::Resolved | Kind::Repeated | Kind::Steady | Kind::Digest | Kind::Report => false,
+            Kind::Resolved
+            | Kind::Repeated
+            | Kind::Steady
+            | Kind::Digest
+            | Kind::Report
+            | Kind::Playbook => false,
         };
         self.holds(now) && !(level.level == Level::PermanentFix && tells_the_rise)
     }

@@ -36,6 +36,17 @@ pub enum Kind {
     /// The report of a week; it is about no incident.
     #[sea_orm(string_value = "report")]
     Report,
+    /// A playbook was changed without a person; it is about no incident.
+    #[sea_orm(string_value = "playbook")]
+    Playbook,
+}
+
+impl Kind {
+    /// Whether it is a notice: about no incident, in channels of its own, and part of no digest.
+    #[must_use]
+    pub const fn is_notice(self) -> bool {
+        matches!(self, Self::Report | Self::Playbook)
+    }
 }
 
 /// Why a message is suppressed.

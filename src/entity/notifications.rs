@@ -12,12 +12,13 @@ pub struct Model {
     /// UUIDv7.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// The incident it is about.
+    /// The incident it is about; of a playbook's change the proposal that was accepted.
     pub incident_id: Uuid,
     /// Its kind.
     pub kind: Kind,
     /// 0 for `opened`, the level's number for `escalated` and `repeated`, the reopening's for
-    /// `reopened`, the severity's rise for `worsened`, the moment for `resolved`, the channel's number for a digest.
+    /// `reopened`, the severity's rise for `worsened`, the moment for `resolved`, the channel's number for a digest, the moment at which a report was due, the version of
+    /// a playbook.
     pub sequence: i64,
     /// Where it goes.
     pub channel: String,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::incident::Changed;
 use super::repair::Report;
-use super::{FollowUp, OperationError, incident, mute, once, repair};
+use super::{FollowUp, OperationError, execution, incident, mute, once, repair};
 use crate::context::Context;
 use crate::domain::mute::Ends;
 use crate::jobs::RecordRepair;
@@ -55,6 +55,11 @@ pub enum PressAction {
         /// Whether it helped.
         success: bool,
     },
+    /// Have the recommended action run by its hook.
+    Run {
+        /// Which.
+        action: String,
+    },
 }
 
 /// What came of a press.
@@ -75,6 +80,13 @@ pub enum Outcome {
         action: String,
         /// Whether it helped.
         success: bool,
+    },
+    /// An executor is asked to run an action.
+    Asked {
+        /// Which.
+        action: String,
+        /// Whether it was not asked before.
+        is_new: bool,
     },
 }
 
@@ -192,7 +204,8 @@ fn repair_of(press: &Press<'_>, actor: &Actor, now: Timestamp) -> Option<RecordR
         PressAction::Acknowledge
         | PressAction::Resolve
         | PressAction::Mute
-        | PressAction::Unmute => return None,
+        | PressAction::Unmute
+        | PressAction::Run { .. } => return None,
     };
     Some(reported(press.incident, action, *success, actor, now))
 }
@@ -272,6 +285,15 @@ async fn act(
         }
         PressAction::Repair { action, success } => {
             note(tx, actor, job, &reported(id, action, *success, actor, now)).await
+        }
+        PressAction::Run { action } => {
+            let asked = execution::ask_in(tx, context, actor, (id, action)).await;
+            let (execution, follow_up) = asked?;
+            let outcome = Outcome::Asked {
+                action: execution.action,
+                is_new: !follow_up.executions.is_empty(),
+            };
+            Ok((outcome, follow_up))
         }
     }
 }

@@ -55,7 +55,7 @@ pub async fn gather(
     let sql = format!(
         "UPDATE notifications SET state = 'digested', digest_id = $3 \
          WHERE channel = $1 AND state IN ('owed', 'sending') AND state = 'owed' \
-             AND kind NOT IN ('digest', 'report') AND owed_since <= $2 AND NOT {IS_KEPT_BACK}"
+             AND kind NOT IN ('digest', 'report', 'playbook') AND owed_since <= $2 AND NOT {IS_KEPT_BACK}"
     );
     let values = [Value::from(channel), now.0.into(), digest.into()];
     let sql = statement(tx.get_database_backend(), &sql, values);

@@ -3,9 +3,10 @@
 use sea_orm::{ConnectionTrait, DbErr, Value};
 use uuid::Uuid;
 
+use super::notices;
 use super::notifications::DueMessage;
-use super::rows::{Rows, statement};
-use crate::ids::new_id;
+use super::rows::statement;
+use crate::domain::notification::Kind;
 use crate::time::Timestamp;
 
 /// Writes the report that is due at `due` and one message for each channel. What there is already stays as it is, so
@@ -22,25 +23,7 @@ pub async fn write(
                ON CONFLICT (due_at) DO NOTHING";
     let values = [Value::from(due.0), content.into()];
     tx.execute_raw(statement(backend, sql, values)).await?;
-    let rows = Rows::new()
-        .uuid("id", channels.iter().map(|_| new_id(now)))
-        .text("channel", channels.iter().cloned());
-    let sql = "INSERT INTO notifications \
-                   (id, incident_id, kind, sequence, channel, state, owed_since) \
-               SELECT r.id, $1, 'report', $2, r.channel, 'owed', $3 FROM {rows} WHERE true \
-               ON CONFLICT (incident_id, kind, sequence, channel) DO NOTHING RETURNING id";
-    let values = [Value::from(Uuid::nil()), due.0.into(), now.0.into()];
-    let written = tx
-        .query_all_raw(rows.statement(backend, sql, values))
-        .await?;
-    let message = |row: &sea_orm::QueryResult| {
-        Ok(DueMessage {
-            id: row.try_get("", "id")?,
-            incident: Uuid::nil(),
-            after: std::time::Duration::ZERO,
-        })
-    };
-    written.iter().map(message).collect()
+    notices::write(tx, Kind::Report, (Uuid::nil(), due.0), channels, now).await
 }
 
 /// What the report says that was due then; none if it is not kept any more.

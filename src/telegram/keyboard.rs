@@ -8,16 +8,17 @@ use crate::entity::{anomalies, incidents};
 use crate::text::{Text, fill};
 use crate::time::Timestamp;
 
-/// The buttons beneath the card of an incident, as it stands at `now`.
+/// The buttons beneath the card of an incident, as it stands at `now`. A hook can be asked to run the action `run`.
 #[must_use]
 pub fn of(
     text: &Text,
     incident: &incidents::Model,
     anomaly: &anomalies::Model,
     now: Timestamp,
+    run: Option<&str>,
 ) -> Value {
     let is_muted = anomaly.mute().holds(now);
-    let rows = buttons::offered(incident.id, incident.status, is_muted);
+    let rows = buttons::offered(incident.id, incident.status, is_muted, run);
     written(text, &rows)
 }
 
@@ -46,5 +47,9 @@ fn label(text: &Text, press: &CallbackData) -> String {
             success: true,
         } => fill(text.btn_helped, &[("action", action)]),
         ButtonAction::Repaired { success: false, .. } => text.btn_helped_not.to_owned(),
+        ButtonAction::Run { action } => {
+            let run = fill(text.run_action, &[("action", action)]);
+            format!("▶ {run}")
+        }
     }
 }

@@ -10,9 +10,11 @@ use super::update::{Person, Query};
 use crate::context::Context;
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::buttons::{ButtonAction, CallbackData};
+use crate::executions::runnable;
 use crate::operations::incident::Changed;
 use crate::operations::press::{Outcome, Press, PressAction, PressError};
 use crate::operations::{self, Conflict, OperationError};
+use crate::recommendations::of_incident;
 use crate::store::audit::Actor;
 use crate::store::incidents::StatusChange;
 use crate::store::presses::Answer;
@@ -69,11 +71,13 @@ pub async fn press(context: &Context, query: &Query) -> Result<Reply, PressError
             }
             PressAction::Repair { action, success }
         }
+        ButtonAction::Run { action } => PressAction::Run { action },
         ButtonAction::Acknowledge => PressAction::Acknowledge,
         ButtonAction::Resolve => PressAction::Resolve,
         ButtonAction::Mute => PressAction::Mute,
         ButtonAction::Unmute => PressAction::Unmute,
     };
+    let is_run = matches!(wanted, PressAction::Run { .. });
     let press = Press {
         id: &query.id,
         incident,
@@ -83,7 +87,8 @@ pub async fn press(context: &Context, query: &Query) -> Result<Reply, PressError
     let say = |outcome| answer_to(text, outcome);
     let actor = actor(query, Some(name));
     let pressed = Box::pin(operations::press::press(context, &actor, press, &say)).await?;
-    match pressed.has_repair {
+    // What was run is not offered again.
+    match pressed.has_repair || is_run {
         true => Ok(Reply {
             answer: pressed.answer,
             ..back(context, text, incident).await?
@@ -149,13 +154,21 @@ fn actor(query: &Query, name: Option<&str>) -> Actor {
 
 /// The card's own buttons.
 async fn back(context: &Context, text: &Text, incident: Uuid) -> Result<Reply, PressError> {
-    let entry = lists::incident(context.db.read(), incident).await?;
-    let Some((incident, anomaly)) = entry else {
+    let (db, now) = (context.db.read(), context.clock.now());
+    let Some((incident, anomaly)) = lists::incident(db, incident).await? else {
         return Ok(say(text.pressed_gone));
     };
-    let now = context.clock.now();
+    let of = (&incident, &anomaly);
+    let run = match context.config.repairs.hooks.is_empty() {
+        true => None,
+        false => {
+            let found = Box::pin(of_incident(context, db, of, now)).await?;
+            runnable(context, db, of, found.as_ref()).await?
+        }
+    };
+    let keyboard = keyboard::of(text, &incident, &anomaly, now, run.as_deref());
     Ok(Reply {
-        keyboard: Some(keyboard::of(text, &incident, &anomaly, now)),
+        keyboard: Some(keyboard),
         ..Reply::default()
     })
 }
@@ -174,6 +187,13 @@ fn answer_to(text: &Text, outcome: Result<Outcome, OperationError>) -> Answer {
             let said = match success {
                 true => text.pressed_helped,
                 false => text.pressed_helped_not,
+            };
+            say(fill(said, &[("action", &action)])).answer
+        }
+        Ok(Outcome::Asked { action, is_new }) => {
+            let said = match is_new {
+                true => text.pressed_run,
+                false => text.pressed_run_before,
             };
             say(fill(said, &[("action", &action)])).answer
         }

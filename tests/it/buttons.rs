@@ -16,11 +16,11 @@ use crate::harness::{Harness, On, firing, resolved};
 use crate::on_all;
 use crate::telegram::presses::encode;
 
-const ALICE: i64 = 42;
+pub(crate) const ALICE: i64 = 42;
 const BOB: i64 = 43;
 const STRANGER: i64 = 666;
 
-fn people(config: &mut Config) {
+pub(crate) fn people(config: &mut Config) {
     config.telegram.people = People::from_iter([(ALICE, "alice"), (BOB, "bob")]);
 }
 
@@ -33,7 +33,7 @@ async fn with_poller(on: On) -> (Harness, Poller) {
 }
 
 impl Harness {
-    fn poller(&self) -> Poller {
+    pub(crate) fn poller(&self) -> Poller {
         let bot = Bot::of(&self.context.config).unwrap().unwrap();
         Poller::new(&self.context, bot)
     }
@@ -52,7 +52,7 @@ impl Harness {
     }
 
     /// What was answered to the last press, once that is there.
-    async fn answered(&self, poller: &mut Poller) -> (String, bool) {
+    pub(crate) async fn answered(&self, poller: &mut Poller) -> (String, bool) {
         poller.answered().await;
         self.telegram.presses.answers().pop().unwrap()
     }

@@ -1,5 +1,6 @@
 //! Executors that are asked to run recommended actions, and what they report.
 
+mod button;
 mod dying;
 mod limits;
 

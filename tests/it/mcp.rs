@@ -255,6 +255,7 @@ async fn errors_are_what_the_api_says() {
             "unknown argument \"stats\"",
         ),
         ("show_anomaly", json!({}), "missing argument \"key\""),
+        ("show_incident", json!({"id": "0a1b2c3d"}), "short ID"),
         (
             "mute_anomaly",
             json!({"key": key, "for": "soon"}),

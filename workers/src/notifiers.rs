@@ -9,6 +9,7 @@ pub(crate) mod http;
 pub mod log;
 mod markup;
 mod message;
+pub mod notice;
 pub mod pagerduty;
 pub mod recorder;
 mod report;
@@ -30,9 +31,10 @@ use tocsin::domain::budget::Budget;
 use tocsin::domain::notification::Kind;
 use tocsin::domain::recommendation::Recommendation;
 use tocsin::entity::{anomalies, incidents};
-use tocsin::report::Report;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
+
+use self::notice::Notice;
 
 pub use circuit_breaker::{CircuitBreaker, SendSlot};
 pub use digest::Digest;
@@ -81,6 +83,8 @@ pub struct Card {
     pub page: Option<String>,
     /// What to do next; none if it is resolved, or its tier is not calculated yet.
     pub recommendation: Option<Recommendation>,
+    /// The action that a button can have run.
+    pub run: Option<String>,
 }
 
 /// A mute.
@@ -202,9 +206,9 @@ pub trait Notifier: Send + Sync {
         None
     }
 
-    /// The text of a report, with the address of its page, where the channel is more than a place for single
+    /// The text of a notice, with the address of its page, where the channel is more than a place for single
     /// incidents.
-    fn render_report(&self, _report: &Report, _page: Option<&str>) -> Option<String> {
+    fn render_notice(&self, _notice: &Notice, _page: Option<&str>) -> Option<String> {
         None
     }
 

@@ -6,8 +6,8 @@ mod context;
 mod digest;
 mod edit;
 mod mute;
+mod notice;
 mod permit;
-mod report;
 mod test;
 
 use std::sync::Arc;

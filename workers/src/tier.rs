@@ -1,6 +1,7 @@
 //! Tier: works out anomalies' levels and incidents' tiers, and decides which messages are sent. Handlers
 //! run concurrently and hand their incident to one batcher, which takes together what is waiting.
 
+mod batcher;
 mod execute;
 mod failure;
 mod flapping;
@@ -24,22 +25,17 @@ use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::jobs::{CalculateTier, JobError};
 use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::queue::consumer::JobHandle;
-use tocsin::store::error::STORE_DELAY;
 use tocsin::store::incidents::Finding;
 use tocsin::store::repairs::History;
 use tocsin::store::{anomalies, incidents, levels, notifications, outbox, repairs};
-use tocsin::telemetry::task_context;
 use tocsin::telemetry::trace_context::Trace;
 use tocsin::time::Timestamp;
-use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::canary;
+pub use batcher::TierBatcher;
 pub(crate) use failure::TierError;
 pub(crate) use flapping::FlapChecks;
-
-/// The most incidents in one pass.
-const TOGETHER: usize = 256;
 
 /// Works out one incident, if it is due.
 ///
@@ -54,18 +50,7 @@ pub async fn handle(
         // Boxed, as its state is much larger than a job's that only waits.
         return Box::pin(canary::tier(&batcher.context, job.incident)).await;
     }
-    let ended = || JobError::RetryAfter {
-        after: STORE_DELAY,
-        why: "the tier batcher has stopped".to_owned(),
-    };
-    let (answer, answered) = oneshot::channel();
-    let waiting = Waiting {
-        incident: job.incident,
-        trace: task_context::trace(),
-        answer,
-    };
-    batcher.queue.send(waiting).await.map_err(|_| ended())?;
-    answered.await.map_err(|_| ended())?
+    batcher.calculate(job.incident).await
 }
 
 /// The level of each of these anomalies, by the rules and by age.
@@ -105,64 +90,6 @@ pub(crate) async fn assessments(
         }
     }
     Ok(found)
-}
-
-struct Waiting {
-    incident: Uuid,
-    trace: Option<Trace>,
-    answer: oneshot::Sender<Result<(), JobError>>,
-}
-
-/// Collects the handlers' incidents into passes.
-#[derive(Clone)]
-pub struct TierBatcher {
-    context: Context,
-    queue: mpsc::Sender<Waiting>,
-}
-
-impl TierBatcher {
-    /// Starts the task that runs the passes. It ends when the last `TierBatcher` is dropped.
-    #[must_use]
-    pub fn start(context: &Context) -> Self {
-        let (queue, waiting) = mpsc::channel(TOGETHER);
-        tokio::spawn(work(context.clone(), waiting));
-        let context = context.clone();
-        Self { context, queue }
-    }
-}
-
-async fn work(context: Context, mut queue: mpsc::Receiver<Waiting>) {
-    let mut waiting = Vec::with_capacity(TOGETHER);
-    let mut checks = FlapChecks::default();
-    while queue.recv_many(&mut waiting, TOGETHER).await > 0 {
-        let ids: BTreeSet<Uuid> = waiting.iter().map(|waiting| waiting.incident).collect();
-        let ids: Vec<Uuid> = ids.into_iter().collect();
-        let traces = waiting.iter().filter_map(|w| Some((w.incident, w.trace?)));
-        let traces: HashMap<Uuid, Trace> = traces.collect();
-        match pass(&context, &ids, &traces, &mut checks).await {
-            Ok(()) => waiting.drain(..).for_each(|w| w.answer(Ok(()))),
-            // One by one, so that a bad incident does not fail the rest of the pass.
-            Err(TierError::Internal(error)) if ids.len() > 1 => {
-                tracing::warn!(
-                    "a batch of tiers failed, retrying the incidents one by one: {error}"
-                );
-                for w in waiting.drain(..) {
-                    let result = pass(&context, &[w.incident], &traces, &mut checks).await;
-                    w.answer(result.map_err(JobError::from));
-                }
-            }
-            Err(error) => waiting
-                .drain(..)
-                .for_each(|w| w.answer(Err(error.clone().into()))),
-        }
-    }
-}
-
-impl Waiting {
-    fn answer(self, result: Result<(), JobError>) {
-        // Fails if the handler timed out; its job is delivered again.
-        let _ = self.answer.send(result);
-    }
 }
 
 /// Works out the due ones of these incidents, then pushes all their pending messages, including those of an earlier

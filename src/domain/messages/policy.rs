@@ -36,7 +36,7 @@ impl Tell {
     }
 
     /// What messages of this kind are; none for a digest, which is sent wherever there are storms, and
-    /// for a report, which has channels of its own.
+    /// for notices, which have channels of their own.
     const fn of(kind: Kind) -> Option<Self> {
         match kind {
             Kind::Opened | Kind::Flapping | Kind::Steady => Some(Self::Opened),
@@ -44,7 +44,7 @@ impl Tell {
             Kind::Reopened => Some(Self::Reopened),
             Kind::Resolved => Some(Self::Resolved),
             Kind::Repeated => Some(Self::Repeat),
-            Kind::Digest | Kind::Report => None,
+            Kind::Digest | Kind::Report | Kind::Playbook => None,
         }
     }
 }

@@ -5,19 +5,24 @@
 //! | two make the same at once | there is one: it is unique for the playbook and what it is based on |
 //! | the playbook changed meanwhile | it is not accepted any more, and is replaced at the next look |
 //! | it is rejected, or undone | it is not made again before enough new verdicts |
+//! | it is accepted without a person | that is told once: the message is written with the version, and pushed until it is sent |
 
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{Changed, Next, came_first, version_of};
 use crate::context::Context;
+use crate::domain::notification::Kind;
 use crate::domain::playbook::{Held, Origin, Playbook, ProposalState, State};
 use crate::ids::new_id;
-use crate::operations::{Conflict, OperationError, Resource};
+use crate::operations::{Conflict, FollowUp, OperationError, Resource};
 use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::playbooks::proposals::{self, Decision, Proposal, UNCOUNTED};
-use crate::store::{maintenance, playbooks};
+use crate::store::{maintenance, notices, playbooks};
 use crate::text::{EN, repairs};
+
+/// By whom a proposal is accepted that the settings accept.
+const ITSELF: &str = "tocsin";
 
 /// What a proposal is made of.
 #[derive(Clone, Debug)]
@@ -111,6 +116,29 @@ pub async fn accept(
     id: Uuid,
     why: Option<String>,
 ) -> Result<Changed, OperationError> {
+    accept_and_tell(context, (actor, why), (name, id), &[]).await
+}
+
+/// Accepts a proposal without a person, as the settings say. That is told once, in each channel of notices.
+pub async fn accept_by_itself(
+    context: &Context,
+    name: &str,
+    id: Uuid,
+) -> Result<Changed, OperationError> {
+    let actor = Actor {
+        token: ITSELF.to_owned(),
+        ..Actor::default()
+    };
+    let channels = context.config.notice_channels();
+    accept_and_tell(context, (&actor, None), (name, id), &channels).await
+}
+
+async fn accept_and_tell(
+    context: &Context,
+    (actor, why): (&Actor, Option<String>),
+    (name, id): (&str, Uuid),
+    channels: &[String],
+) -> Result<Changed, OperationError> {
     if context.playbooks.of_settings(name).is_some() {
         let name = name.to_owned();
         return Err(Conflict::PlaybookInSettings { name }.into());
@@ -162,8 +190,14 @@ pub async fn accept(
         detail: json!({"version": version.version, "proposal": id, "why": version.why}),
     };
     audit::record(&tx, actor, entry, now).await?;
+    let subject = (id, version.version);
+    let follow_up = FollowUp {
+        messages: notices::write(&tx, Kind::Playbook, subject, channels, now).await?,
+        ..FollowUp::default()
+    };
     tx.commit().await?;
     context.playbooks.forget();
+    follow_up.push(context).await;
     Ok(Changed {
         version,
         changed: true,

@@ -48,7 +48,7 @@ pub const REQUESTS: Prune = Prune {
 };
 
 /// Tables that grow and that no counter is computed from. An incident's messages are pruned with it;
-/// messages without an incident are digests and reports.
+/// messages without an incident are digests and notices.
 pub const REST: [Prune; 7] = [
     Prune {
         what: "audit entries",
@@ -58,7 +58,7 @@ pub const REST: [Prune; 7] = [
         order: "id",
     },
     Prune {
-        what: "digests and reports",
+        what: "digests and notices",
         table: "notifications",
         key: Key::Id,
         is_old: "id < $2 AND owed_since < $1 AND state NOT IN ('owed', 'sending') \

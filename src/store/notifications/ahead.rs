@@ -54,7 +54,7 @@ pub async fn ahead(
                    AND (n.channel, n.owed_since) <= (r.channel, $1) \
                    ORDER BY n.channel, n.owed_since LIMIT $4) w)), 0) AS bigint) FROM {rows}) AS waiting, \
                (SELECT CAST(COALESCE(sum((SELECT count(*) FROM (SELECT 1 FROM notifications n \
-                   WHERE n.kind NOT IN ('digest', 'report') AND n.state <> 'muted' \
+                   WHERE n.kind NOT IN ('digest', 'report', 'playbook') AND n.state <> 'muted' \
                    AND (n.channel, n.owed_since) > (r.channel, $3) \
                    AND (n.channel, n.owed_since) <= (r.channel, $5) \
                    ORDER BY n.channel, n.owed_since LIMIT $4) l)), 0) AS bigint) FROM {rows}) AS lately";

@@ -66,6 +66,13 @@ pub async fn open(db: &impl ConnectionTrait) -> Result<Vec<Proposal>, DbErr> {
     Proposal::find_by_statement(sql).all(db).await
 }
 
+/// The one with this ID.
+pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Proposal>, DbErr> {
+    let sql = format!("SELECT {COLUMNS} FROM playbook_proposals WHERE id = $1");
+    let sql = statement(db.get_database_backend(), &sql, [Value::from(id)]);
+    Proposal::find_by_statement(sql).one(db).await
+}
+
 /// All for a playbook.
 pub async fn of(db: &impl ConnectionTrait, name: &str) -> Result<Vec<Proposal>, DbErr> {
     let sql = format!("SELECT {COLUMNS} FROM playbook_proposals WHERE name = $1");

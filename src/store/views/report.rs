@@ -169,7 +169,7 @@ pub async fn messages(db: &impl ConnectionTrait, span: Span) -> Result<Messages,
     let day = Span::day_of("owed_since", "$1");
     let sql = format!(
         "SELECT {day} AS day, state, suppressed_by, count(*) AS n FROM notifications \
-         WHERE id >= $2 AND id < $3 AND kind <> 'report' GROUP BY 1, 2, 3"
+         WHERE id >= $2 AND id < $3 AND kind NOT IN ('report', 'playbook') GROUP BY 1, 2, 3"
     );
     let ids = [span.before, span.to].map(|at| Value::from(first_id(at)));
     let values = [span.from.0.into()].into_iter().chain(ids);

@@ -8,6 +8,7 @@ use super::schema::{KEY, LIMITS};
 use super::tools::{self, Part, Tool};
 use super::untrusted::{NOTE, marked};
 use super::{Api, ApiRequest, bounds};
+use crate::domain::id::ShortId;
 
 /// How often a list that is too large is asked for again, with fewer entries.
 const SMALLER: usize = 8;
@@ -72,6 +73,12 @@ fn check(tool: &Tool, arguments: &Arguments) -> Result<(), String> {
         return Err(format!(
             "unknown argument {unknown:?}: {name} takes {}",
             all.join(", ")
+        ));
+    }
+    let id = arguments.get("id").and_then(Value::as_str);
+    if let Some(short) = id.filter(|id| ShortId::read(id).is_some()) {
+        return Err(format!(
+            "{short} is a short ID: list_incidents with q finds the full one"
         ));
     }
     let required = tool.described().input_schema.get("required");

@@ -44,6 +44,47 @@ on_both! {
         h.finish().await;
     }
 
+    async fn while_an_anomaly_is_muted_nothing_is_run_by_itself(on) {
+        let (h, receiver) = start(on, "run", json!({})).await;
+        let firing = alert("Loop", "a", h.now());
+        // Muted between the decision and the request.
+        h.pause("execute", true).await;
+        h.send(vec![firing.clone()]).await;
+        h.until("SELECT count(*) FROM executions WHERE state = 'asking'", 1).await;
+        let key = h.incidents().await[0]["anomaly_key"].as_str().unwrap().to_owned();
+        let mute = format!("/api/v1/anomalies/{key}/mute");
+        let (status, muted) = h.post(&mute, json!({"for": "2h", "operator": "ann"})).await;
+        assert_eq!(status, 200, "{muted}");
+        h.pause("execute", false).await;
+        h.drain().await;
+        let refused = h.executions(&h.newest_id().await).await;
+        assert_eq!((&refused[0]["state"], &refused[0]["reason"]), (&json!("refused"), &json!("muted")));
+        h.send_and_drain(vec![resolved(firing, h.now())]).await;
+        h.advance(HOUR);
+        // Muted before: the page says why nothing was run, and a person can have it run.
+        h.send_and_drain(vec![alert("Loop", "a", h.now())]).await;
+        let incident = h.newest_id().await;
+        let refused = h.executions(&incident).await;
+        assert_eq!((&refused[0]["state"], &refused[0]["reason"]), (&json!("refused"), &json!("muted")));
+        for (lang, said) in [("en", "the anomaly was muted"), ("zh-TW", "異常靜音期間，hook 不會自動執行")] {
+            let page = h.page_in(lang, &format!("/incidents/{incident}")).await;
+            assert!(page.contains(said), "{page}");
+        }
+        // The end of the mute runs nothing either.
+        h.advance(2 * HOUR);
+        h.recount().await;
+        h.drain().await;
+        assert!(receiver.deliveries().is_empty());
+        let action = refused[0]["action"].clone();
+        let (status, _) = h.post(&format!("/api/v1/incidents/{incident}/executions"), json!({"action": action})).await;
+        assert_eq!(status, 202);
+        h.drain().await;
+        assert_eq!(receiver.deliveries().len(), 1);
+        let metrics = h.metrics().await;
+        assert!(metrics.contains(r#"tocsin_executions_total{outcome="refused",reason="muted"} 2"#), "{metrics}");
+        h.finish().await;
+    }
+
     async fn executions_of_an_anomaly_are_one_at_a_time_and_so_many_in_an_hour(on) {
         let (h, receiver) = start(on, "run", json!({"per_hour": 2})).await;
         let mut asked = Vec::new();

@@ -1,4 +1,4 @@
-//! A recommendation costs as much with a million repairs as with a few, and a report is made of them.
+//! A recommendation and a tier job cost as much with a million repairs as with a few, and a report is made of them.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +7,8 @@ use serde_json::json;
 use tocsin::recommendations::of_incident;
 use tocsin::report::{self, Period};
 use tocsin::store::views::lists;
+use tocsin_workers::tier::TierBatcher;
+use uuid::Uuid;
 
 use super::with_playbook;
 use crate::harness::{Harness, alert, resolved};
@@ -16,6 +18,9 @@ use crate::on_both;
 const REPAIRS: i64 = 1_000_000;
 const ANOMALIES: i64 = 10_000;
 const NAMES: i64 = 20;
+/// Tier jobs that are measured, and how much slower half of them may be with all those repairs than without any.
+const JOBS: usize = 200;
+const TIMES: f64 = 1.5;
 
 impl Harness {
     /// Has a million repairs of the last year, with figures of all.
@@ -69,9 +74,34 @@ impl Harness {
             ))
             .await;
         }
+        // The incident's own anomaly has as many as the others.
+        for (table, column) in [("repairs", "anomaly_key"), ("repair_figures", "subject")] {
+            self.execute(&format!(
+                "UPDATE {table} SET {column} = (SELECT key FROM anomalies) WHERE {column} = '{:032x}'",
+                ANOMALIES - 1
+            ))
+            .await;
+        }
         if backend == DbBackend::Postgres {
             self.analyze().await;
         }
+    }
+
+    /// How long half of the tier jobs of an incident take.
+    async fn median_tier_job(&self, incident: Uuid) -> Duration {
+        let batcher = TierBatcher::start(&self.context);
+        let mut took = Vec::with_capacity(JOBS);
+        for _ in 0..JOBS {
+            let due = format!("UPDATE incidents SET tier_due_since = {}", self.now().0);
+            self.execute(&due).await;
+            let began = Instant::now();
+            batcher.calculate(incident).await.unwrap();
+            took.push(began.elapsed());
+            let due = "SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL";
+            assert_eq!(self.sql(due).await, 0);
+        }
+        took.sort_unstable();
+        took[JOBS / 2]
     }
 }
 
@@ -84,8 +114,12 @@ on_both! {
         }).await;
         let firing = alert("Loop", "a", h.now());
         h.send_and_drain(vec![firing.clone()]).await;
-        h.fill_repairs().await;
         let id = h.newest().await["id"].as_str().unwrap().parse().unwrap();
+        let without = h.median_tier_job(id).await;
+        h.fill_repairs().await;
+        let with = h.median_tier_job(id).await;
+        eprintln!("a tier job of {on:?}: {without:?} without repairs, {with:?} with a million");
+        assert!(with <= without.mul_f64(TIMES), "{without:?} without repairs, {with:?} with a million");
         let db = h.context.db.view();
         let (incident, mut anomaly) = lists::incident(db, id).await.unwrap().unwrap();
         let mut found = Vec::new();

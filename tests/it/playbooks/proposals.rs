@@ -1,5 +1,7 @@
 //! Proposals for playbooks: made once, with their numbers; accepted, rejected, undone, or applied by themselves.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tocsin::config::Config;
 use tocsin::context::Context;
@@ -142,9 +144,24 @@ on_both! {
     }
 
     async fn with_auto_update_it_is_done_once_and_stays_undone(on) {
-        let h = Harness::start_with(on, |config| config.effectiveness.auto_update = true).await;
+        let h = Harness::start_with(on, |config| {
+            config.effectiveness.auto_update = true;
+            config.report.channels.0 = vec!["telegram:-100".to_owned(), "telegram:-200".to_owned()];
+        }).await;
         h.tried().await;
+        // Two at once; and what they pushed is lost, as if they had died before they pushed it.
+        h.pause("notify", true).await;
         assert_eq!(h.proposed(on).await, Value::Null);
+        h.lose("notify").await;
+        h.pause("notify", false).await;
+        h.advance(Duration::from_secs(120));
+        h.recount().await;
+        let told = |h: &Harness| h.telegram.taken().into_iter().filter(|text| text.contains("Playbook pods was changed")).collect::<Vec<_>>();
+        let texts = told(&h);
+        assert_eq!(texts.len(), 2, "once in each channel: {texts:#?}");
+        for said in [SAID, "rollback moves up from tier 2 to tier 1", "Version 2", "tocsin playbooks restore pods --version 1"] {
+            assert!(texts[0].contains(said), "{said}: {}", texts[0]);
+        }
         let done = h.get(PATH).await;
         let newest = &done["versions"][0];
         assert_eq!((&done["version"], &newest["origin"], &newest["by"], &newest["why"]),

@@ -22,7 +22,7 @@ impl Harness {
     }
 
     /// A page in a language.
-    pub(super) async fn page_in(&self, lang: &str, path: &str) -> String {
+    pub(crate) async fn page_in(&self, lang: &str, path: &str) -> String {
         let page = self
             .http
             .get(format!("{}{path}", self.url))

@@ -16,7 +16,6 @@ use tocsin::config::{self, Config};
 use tocsin::domain::aggregation::Status;
 use tocsin::domain::budget::Budget;
 use tocsin::domain::severity;
-use tocsin::report::Report;
 use tocsin::text::{Lang, address};
 use tokio::time::Instant;
 
@@ -25,7 +24,7 @@ use super::http::{self, Answer, HttpReceiver, Reads};
 use super::markup::{Line, escape_markdown, markdown};
 use super::{
     Card, Digest, Edited, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, digest,
-    message, report,
+    message, notice::Notice,
 };
 
 /// The longest title, in UTF-16 code units, as the other.
@@ -186,8 +185,8 @@ impl Notifier for Discord {
         Some(embed(&lines, colour, digest.page.as_deref()))
     }
 
-    fn render_report(&self, of: &Report, page: Option<&str>) -> Option<String> {
-        Some(embed(&report::lines(of, page, self.lang), BLUE, page))
+    fn render_notice(&self, of: &Notice, page: Option<&str>) -> Option<String> {
+        Some(embed(&of.lines(page, self.lang), BLUE, page))
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {

@@ -24,7 +24,6 @@ use serde::{Deserialize, Serialize};
 use tocsin::config::{Config, EmailSettings, Secret, Security};
 use tocsin::domain::budget::Budget;
 use tocsin::domain::id::ShortId;
-use tocsin::report::Report;
 use tocsin::text::Lang;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -34,7 +33,7 @@ use super::markup::{self, Line};
 use super::text::tidy;
 use super::{
     Card, Digest, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, digest, message,
-    report,
+    notice::Notice,
 };
 
 /// The longest title in a subject, in UTF-16 code units, as the other.
@@ -242,8 +241,8 @@ impl Notifier for Email {
         Some(body(format!("[Tocsin] {headline}"), &lines, None))
     }
 
-    fn render_report(&self, of: &Report, page: Option<&str>) -> Option<String> {
-        let lines = report::lines(of, page, self.lang);
+    fn render_notice(&self, of: &Notice, page: Option<&str>) -> Option<String> {
+        let lines = of.lines(page, self.lang);
         let headline = lines.first().map(Line::plain).unwrap_or_default();
         Some(body(format!("[Tocsin] {headline}"), &lines, None))
     }

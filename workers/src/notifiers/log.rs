@@ -5,8 +5,7 @@ use tocsin::config::Config;
 use tocsin::text::Lang;
 
 use super::markup::Line;
-use super::{Card, Message, Notifier, SendError, Sent, TestMessage, message, report};
-use tocsin::report::Report;
+use super::{Card, Message, Notifier, SendError, Sent, TestMessage, message, notice::Notice};
 
 /// Writes each message as one line of the log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,8 +30,8 @@ impl Notifier for Log {
         on_one(&message::of_test(test, self.0.text()))
     }
 
-    fn render_report(&self, of: &Report, page: Option<&str>) -> Option<String> {
-        Some(on_one(&report::lines(of, page, self.0)))
+    fn render_notice(&self, of: &Notice, page: Option<&str>) -> Option<String> {
+        Some(on_one(&of.lines(page, self.0)))
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {

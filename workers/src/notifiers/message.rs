@@ -102,6 +102,7 @@ fn headline(card: &Card, text: &Text) -> Line {
         // These are about no single incident, and have lines of their own.
         Kind::Digest => ("🌩", text.incidents),
         Kind::Report => ("📊", text.report),
+        Kind::Playbook => ("📒", text.playbooks),
     };
     let status = card.incident.status;
     let severity = known(&card.incident.severity, NAME);

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tocsin::config::Config;
 use tocsin::domain::budget::Budget;
+use tocsin::domain::notification::Kind;
 use tocsin::text::Text;
 use uuid::Uuid;
 
@@ -14,6 +16,9 @@ use super::{
     Card, Digest, Edited, Message, Notifier, SendError, Sent, TestMessage, configured, digest,
     message,
 };
+
+/// How long sending takes.
+const TAKES: Duration = Duration::from_millis(2);
 
 /// A message that would have been sent, or edited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +29,10 @@ pub struct Recorded {
     pub channel: String,
     /// The incident it is about; none of a digest.
     pub incident: Option<Uuid>,
+    /// What it tells; none if that is not known.
+    pub kind: Option<Kind>,
+    /// Whether it says that a storm is over.
+    pub ends_storm: bool,
     /// Its first line, as plain text.
     pub headline: String,
     /// Whether a message that was sent before would show another text.
@@ -59,8 +68,11 @@ pub fn recorders(config: &Config, recording: &Recording) -> Vec<Box<dyn Notifier
 }
 
 /// Says of a text what it is about.
+#[derive(Clone, Default)]
 struct About {
     incident: Option<Uuid>,
+    kind: Option<Kind>,
+    ends_storm: bool,
     headline: String,
 }
 
@@ -73,11 +85,20 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn rendered(&self, body: String, incident: Option<Uuid>, lines: &[Line]) -> String {
+    fn rendered(&self, body: String, mut about: About, lines: &[Line]) -> String {
         let headline = lines.first().map(Line::plain).unwrap_or_default();
-        let headline = headline.trim().to_owned();
-        lock(&self.rendered).insert(body.clone(), About { incident, headline });
+        headline.trim().clone_into(&mut about.headline);
+        lock(&self.rendered).insert(body.clone(), about);
         body
+    }
+
+    fn card(&self, body: String, card: &Card) -> String {
+        let about = About {
+            incident: Some(card.incident.id),
+            kind: Some(card.kind),
+            ..About::default()
+        };
+        self.rendered(body, about, &message::lines(card, self.text))
     }
 
     fn record(&self, message: Message<'_>, is_edit: bool) {
@@ -87,6 +108,8 @@ impl Recorder {
             id: message.id,
             channel: self.channel().to_owned(),
             incident: about.and_then(|about| about.incident),
+            kind: about.and_then(|about| about.kind),
+            ends_storm: about.is_some_and(|about| about.ends_storm),
             headline: about.map_or_else(|| message.body.to_owned(), |a| a.headline.clone()),
             is_edit,
             is_silent: message.is_silent,
@@ -102,12 +125,13 @@ impl Notifier for Recorder {
     }
 
     fn render(&self, card: &Card) -> String {
-        let lines = message::lines(card, self.text);
-        self.rendered(self.inner.render(card), Some(card.incident.id), &lines)
+        self.card(self.inner.render(card), card)
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
         self.record(message, false);
+        // Nobody is told in no time: what a message tells was before it, on a clock that stands still, too.
+        tokio::time::sleep(TAKES).await;
         Ok(Sent {
             message_id: Some(message.id.to_string()),
             answer: "recorded by a simulation".to_owned(),
@@ -124,7 +148,12 @@ impl Notifier for Recorder {
 
     fn render_digest(&self, digest: &Digest) -> Option<String> {
         let body = self.inner.render_digest(digest)?;
-        Some(self.rendered(body, None, &digest::lines(digest, self.text)))
+        let about = About {
+            kind: Some(Kind::Digest),
+            ends_storm: digest.is_over,
+            ..About::default()
+        };
+        Some(self.rendered(body, about, &digest::lines(digest, self.text)))
     }
 
     fn budget(&self) -> Option<Budget> {
@@ -133,8 +162,7 @@ impl Notifier for Recorder {
 
     fn render_edit(&self, card: &Card, shown: Option<&str>) -> Option<String> {
         let body = self.inner.render_edit(card, shown)?;
-        let lines = message::lines(card, self.text);
-        Some(self.rendered(body, Some(card.incident.id), &lines))
+        Some(self.card(body, card))
     }
 
     async fn edit(&self, _message_id: &str, message: Message<'_>) -> Result<Edited, SendError> {

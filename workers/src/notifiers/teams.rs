@@ -15,7 +15,6 @@ use reqwest::Url;
 use serde_json::{Value, json};
 use tocsin::config::{self, Config};
 use tocsin::domain::budget::Budget;
-use tocsin::report::Report;
 use tocsin::text::Lang;
 use tokio::time::Instant;
 
@@ -24,7 +23,7 @@ use super::http::{self, HttpReceiver, Reads};
 use super::markup::Line;
 use super::{
     Card, Digest, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, digest, message,
-    report,
+    notice::Notice,
 };
 
 /// The longest body, in bytes: Teams takes 28 KiB.
@@ -134,8 +133,8 @@ impl Notifier for Teams {
         Some(card(&digest::lines(digest, self.lang.text())))
     }
 
-    fn render_report(&self, of: &Report, page: Option<&str>) -> Option<String> {
-        Some(card(&report::lines(of, page, self.lang)))
+    fn render_notice(&self, of: &Notice, page: Option<&str>) -> Option<String> {
+        Some(card(&of.lines(page, self.lang)))
     }
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {

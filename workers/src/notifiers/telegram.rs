@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tocsin::config::Config;
 use tocsin::domain::budget::Budget;
-use tocsin::report::Report;
 use tocsin::telegram::{Class, Content, NewMessage, TelegramError};
 use tocsin::text::Lang;
 
@@ -20,7 +19,7 @@ pub use self::api::Api;
 use super::circuit_breaker::CircuitBreaker;
 use super::{
     Card, Digest, Edited, Message, Notifier, SendError, Sent, TestMessage, digest, markup, message,
-    report,
+    notice::Notice,
 };
 
 /// The longest message, in UTF-16 code units after entity parsing.
@@ -118,8 +117,8 @@ impl Notifier for Telegram {
         ))
     }
 
-    fn render_report(&self, of: &Report, page: Option<&str>) -> Option<String> {
-        let lines = report::lines(of, page, self.lang);
+    fn render_notice(&self, of: &Notice, page: Option<&str>) -> Option<String> {
+        let lines = of.lines(page, self.lang);
         Some(markup::html(&lines, MESSAGE_MAX))
     }
 

@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use tocsin::config::{self, Config, Payload};
-use tocsin::report::Report;
 use tocsin::text::Lang;
 use tokio::time::Instant;
 
@@ -21,7 +20,8 @@ use self::signature::Key;
 use super::circuit_breaker::CircuitBreaker;
 use super::http::{self, HttpReceiver, Reads};
 use super::{
-    Card, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, markup, message, report,
+    Card, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, markup, message,
+    notice::Notice,
 };
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -141,10 +141,10 @@ impl Notifier for Webhook {
         }
     }
 
-    fn render_report(&self, of: &Report, page: Option<&str>) -> Option<String> {
-        let text = markup::chat(&report::lines(of, page, self.lang), TEXT_MAX);
+    fn render_notice(&self, of: &Notice, page: Option<&str>) -> Option<String> {
+        let text = markup::chat(&of.lines(page, self.lang), TEXT_MAX);
         Some(match self.payload {
-            Payload::Event => event::report(of, &text, page),
+            Payload::Event => event::notice(of, &text, page),
             Payload::Text => event::text(&text),
         })
     }

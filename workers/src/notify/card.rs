@@ -3,6 +3,7 @@
 use sea_orm::{DatabaseTransaction, DbErr};
 use tocsin::domain::notification::Kind;
 use tocsin::entity::notifications::Model;
+use tocsin::executions::runnable;
 use tocsin::recommendations::of_incident;
 use tocsin::store::{anomalies, cards, incidents};
 use tocsin::time::Timestamp;
@@ -10,7 +11,7 @@ use tocsin::time::Timestamp;
 use super::context::NotifyContext;
 use crate::notifiers::{Card, Muted};
 
-/// Adds the recommended action, which is read only for a text that is rendered.
+/// Adds the recommended action, and whether a button can have it run. It is read only for what is rendered.
 pub(crate) async fn recommend(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,
@@ -18,7 +19,12 @@ pub(crate) async fn recommend(
     now: Timestamp,
 ) -> Result<(), DbErr> {
     let of = (&card.incident, &card.anomaly);
-    card.recommendation = of_incident(&ctx.context, tx, of, now).await?;
+    let found = of_incident(&ctx.context, tx, of, now).await?;
+    let config = &ctx.context.config;
+    if config.has_buttons() && !config.repairs.hooks.is_empty() {
+        card.run = runnable(&ctx.context, tx, of, found.as_ref()).await?;
+    }
+    card.recommendation = found;
     Ok(())
 }
 
@@ -44,6 +50,7 @@ pub(crate) async fn card(
     };
     Ok(Some(Card {
         recommendation: None,
+        run: None,
         kind: match again {
             Some(_) => Kind::Opened,
             None => row.kind,

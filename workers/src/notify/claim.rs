@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::card::{card, recommend};
 use super::context::NotifyContext;
 use super::permit::SendPermit;
-use super::{digest, mute, report};
+use super::{digest, mute, notice};
 use crate::notifiers::{Card, Message, Notifier, SendSlot, TOTAL_TIMEOUT};
 
 /// The message to send.
@@ -153,8 +153,8 @@ pub(super) async fn claim<'a>(
         return give_up(tx, &row, why).await;
     };
     let place = ctx.place(notifier)?;
-    if row.kind == Kind::Report {
-        return report::claim(ctx, tx, &row, (notifier, place), attempt).await;
+    if row.kind.is_notice() {
+        return notice::claim(ctx, tx, &row, (notifier, place), attempt).await;
     }
     // A digest that was begun while the channel had limits is still sent by them.
     let is_limited = ctx.context.config.limits(&row.channel) || row.kind == Kind::Digest;
@@ -213,13 +213,12 @@ async fn claimed<'a>(
     }
     // A failed message was certainly not delivered: it is rendered again from the current state.
     let is_fixed = row.state != State::Failed && !notifier.sets_state();
-    let body = match row.body.as_ref().filter(|_| is_fixed) {
-        Some(body) => body.clone(),
-        None => {
-            recommend(ctx, &tx, &mut card, now).await?;
-            notifier.render(&card)
-        }
-    };
+    let fixed = row.body.clone().filter(|_| is_fixed);
+    // Its buttons are as they should be now, even where its text is fixed.
+    if fixed.is_none() || !ctx.context.config.repairs.hooks.is_empty() {
+        recommend(ctx, &tx, &mut card, now).await?;
+    }
+    let body = fixed.unwrap_or_else(|| notifier.render(&card));
     if notifier.sets_state() {
         cards::forget_shown(&tx, &row).await?;
     }

@@ -115,11 +115,12 @@ impl NotifyContext {
     /// The buttons below a message, if buttons are enabled.
     pub(super) fn keyboard(&self, row: &Model, card: &Card, now: Timestamp) -> Option<Value> {
         // A resolved incident needs no buttons.
-        let is_card = !matches!(row.kind, Kind::Digest | Kind::Report | Kind::Resolved);
+        let is_card = !matches!(row.kind, Kind::Digest | Kind::Resolved) && !row.kind.is_notice();
         let has_buttons = self.context.config.has_buttons() && row.channel.starts_with("telegram:");
         (is_card && has_buttons).then(|| {
             let text = self.context.config.language.text();
-            telegram::keyboard(text, &card.incident, &card.anomaly, now)
+            let run = card.run.as_deref();
+            telegram::keyboard(text, &card.incident, &card.anomaly, now, run)
         })
     }
 

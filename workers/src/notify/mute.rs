@@ -20,7 +20,8 @@ const JUST_ENDED: Duration = Duration::from_millis(100);
 /// sent.
 pub(super) fn is_kept_back(row: &Model, anomaly: &Anomaly, now: Timestamp) -> bool {
     let waits = matches!(row.state, State::Pending | State::Sending)
-        && !matches!(row.kind, Kind::Digest | Kind::Report);
+        && row.kind != Kind::Digest
+        && !row.kind.is_notice();
     let mute = anomaly.mute();
     waits && mute.keeps_back(&anomaly.level_state(), row.kind, row.owed_since, now)
 }

@@ -11,9 +11,8 @@ use tocsin::domain::playbook::{Judged, Playbook, PlaybookKey, closest, proposal}
 use tocsin::domain::verdict::for_quiet;
 use tocsin::jobs::JobError;
 use tocsin::operations::OperationError;
-use tocsin::operations::playbook::proposal::{Found, accept, offer, said};
+use tocsin::operations::playbook::proposal::{Found, accept_by_itself, offer, said};
 use tocsin::playbooks::base_of_settings;
-use tocsin::store::audit::Actor;
 use tocsin::store::marks::{self, Mark};
 use tocsin::store::repairs::by_anomaly::{self, OfAnomaly};
 use tocsin::store::{maintenance, playbooks};
@@ -29,8 +28,6 @@ const MARK: &str = "proposals";
 const TOGETHER: u64 = 500;
 /// The most anomalies in one pass; of more, those with the lowest keys count.
 const AT_MOST: usize = 50_000;
-/// By whom a proposal is accepted that the settings accept.
-const ITSELF: &str = "tocsin";
 
 /// A playbook that counts, and what is known of its actions.
 struct Looked {
@@ -95,11 +92,7 @@ pub async fn propose(context: &Context) -> Result<u64, JobError> {
 
 /// Accepts it, as the settings say.
 async fn update(context: &Context, name: &str, id: uuid::Uuid, said: &str) -> Result<(), JobError> {
-    let actor = Actor {
-        token: ITSELF.to_owned(),
-        ..Actor::default()
-    };
-    match accept(context, &actor, name, id, None).await {
+    match accept_by_itself(context, name, id).await {
         Ok(done) if done.changed => {
             tracing::info!(
                 playbook = name,

@@ -99,7 +99,7 @@ impl Found {
         let mut of_key = of_key.filter(|other| other.anomaly_key == incident.anomaly_key);
         let earlier = of_key.find(|other| other.number == incident.number - 1);
         let why = match earlier {
-            None => "the first firing of this anomaly".to_owned(),
+            None => "the first firing of its anomaly".to_owned(),
             Some(earlier) => {
                 why_not_joined(&after.name(earlier.id), earlier, incident.opened_at, config)
             }
@@ -224,7 +224,7 @@ impl Found {
         }
         if let Some(after) = repair.quiet_after_ms.filter(|after| *after > 0) {
             why = format!(
-                "{why}; the last firing ended {} after it",
+                "{why}; the last firing ended {} after the repair",
                 in_words(ms(after))
             );
         }
@@ -237,7 +237,7 @@ impl Found {
                 Some(true) => "success",
                 _ => "failure",
             };
-            why = format!("{why}; it was reported as a {claim}");
+            why = format!("{why}; the repair was reported as a {claim}");
         }
         let name = after.name(repair.incident_id);
         self.add(Kind::Verdict, Some(&name), what, Some(why));
@@ -254,6 +254,7 @@ pub(super) fn recommended(name: String, found: &Recommendation) -> Change {
     let reasons = [found.said.as_str(), found.why_said.as_str()];
     let reasons: Vec<&str> = reasons
         .into_iter()
+        .map(|said| said.trim_end_matches('.'))
         .filter(|said| !said.is_empty())
         .collect();
     Change {
@@ -295,12 +296,18 @@ fn worth_of(action: &Action, found: &Effectiveness) -> String {
         true => "better",
         false => "not better",
     };
-    let lower = percent_down(action.lower_bound);
-    let nothing = match found.nothing.share {
-        Some(share) => format!("doing nothing holds {}", percent(share)),
-        None => "it never ended without a repair".to_owned(),
+    let of_it = match percent_down(action.lower_bound) {
+        _ if action.lower_bound <= 0.0 => "none of its repairs held".to_owned(),
+        least => format!("at least {least} of its repairs are likely to hold"),
     };
-    format!("{name} is {better} than doing nothing: it holds at least {lower}, and {nothing}")
+    let nothing = match found.nothing.share {
+        Some(share) => format!(
+            "it stayed quiet after {} of the firings that nobody repaired",
+            percent(share)
+        ),
+        None => "every firing was repaired, so there is nothing to compare with".to_owned(),
+    };
+    format!("{name} is {better} than doing nothing: {of_it}; {nothing}")
 }
 
 fn percent(share: f64) -> String {
@@ -351,7 +358,7 @@ fn why_joined(incident: &Incident, config: &Config) -> String {
     let window = in_words(config.aggregation.window.0);
     match config.aggregation.until {
         Until::Window if age >= config.aggregation.window.0 => {
-            "its anomaly flaps: what fires again joins the incident that flaps".to_owned()
+            "its anomaly flaps, so its firings join this incident".to_owned()
         }
         Until::Window => format!("within {window} of its opening (aggregation.window)"),
         Until::Resolved => {

@@ -6,6 +6,7 @@
 //! as a level that falls, may be told up to [`seldom`] later.
 
 mod actions;
+mod told;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,8 +83,8 @@ struct Player<'a, T> {
     /// What fires, by the alert's name.
     firing: BTreeMap<String, Firing>,
     sent: Sent,
-    /// What each message shows.
-    headlines: BTreeMap<Uuid, String>,
+    /// What each message shows, and of which incident.
+    shown: BTreeMap<Uuid, (String, Option<Uuid>)>,
     /// What is recommended for each incident.
     recommended: BTreeMap<Uuid, Recommendation>,
     /// When something last happened.
@@ -100,7 +101,7 @@ impl<'a, T: FnMut(&Entry) + Send> Player<'a, T> {
             state: State::default(),
             firing: BTreeMap::new(),
             sent: Sent::default(),
-            headlines: BTreeMap::new(),
+            shown: BTreeMap::new(),
             recommended: BTreeMap::new(),
             active_at: scenario.begins,
             outcome: Outcome::default(),
@@ -208,7 +209,7 @@ impl<'a, T: FnMut(&Entry) + Send> Player<'a, T> {
         if !found.is_empty() {
             found.extend(self.recommendations().await?);
         }
-        found.extend(self.messages());
+        found.extend(self.messages().await?);
         let is_anything = !found.is_empty();
         for change in found {
             self.say(change, None);
@@ -231,44 +232,6 @@ impl<'a, T: FnMut(&Entry) + Send> Player<'a, T> {
             self.recommended.insert(incident.id, now);
         }
         Ok(found)
-    }
-
-    fn messages(&mut self) -> Vec<Change> {
-        let mut told: Vec<Change> = Vec::new();
-        for message in self.instance.recording.take() {
-            let shown = self.headlines.insert(message.id, message.headline.clone());
-            if message.is_edit && shown.as_ref() == Some(&message.headline) {
-                continue;
-            }
-            let kind = match message.is_edit {
-                true => Kind::Edit,
-                false => Kind::Message,
-            };
-            if kind == Kind::Message {
-                self.sent.messages += 1;
-                self.sent.last.clone_from(&message.headline);
-            }
-            let what = match (message.is_edit, message.is_silent) {
-                (true, _) => "card shows",
-                (false, false) => "message",
-                (false, true) => "silent message",
-            };
-            let channel = match message.channel.as_str() {
-                "telegram:-1" => String::new(),
-                channel => format!(" to {channel}"),
-            };
-            told.push(Change {
-                kind,
-                incidents: message
-                    .incident
-                    .map(|id| self.state.name(id))
-                    .into_iter()
-                    .collect(),
-                what: format!("{what}{channel}: {}", message.headline),
-                why: None,
-            });
-        }
-        told
     }
 
     fn say(&mut self, change: Change, line: Option<usize>) {

@@ -81,6 +81,7 @@ pub(super) struct Recommendation {
     pub(super) rule: String,
     pub(super) said: String,
     pub(super) why_said: String,
+    pub(super) why: serde_json::Value,
 }
 
 impl Recommendation {
@@ -97,7 +98,7 @@ impl Recommendation {
         match other {
             Some(other) if self.action.is_none() => self.rule != other.rule,
             Some(other) => (&self.action, self.tier) != (&other.action, other.tier),
-            None => self.rule != "none_known",
+            None => self.rule != "none_known" || self.why["fix"].is_object(),
         }
     }
 }

@@ -29,8 +29,8 @@ pub(in crate::web::api) struct Report {
     /// What was done, for instance `restart_pod`. It is recorded in lower case, with `_` for spaces and dashes.
     #[schema(value_type = String, max_length = 4096, pattern = "^[^\\x00]*[^\\s\\x00][^\\x00]*$")]
     action: BoundedText,
-    /// Whether it helped. Without it, and with `started_at`, the repair is recorded as started: `PATCH` it when it has
-    /// finished.
+    /// Whether it helped. Without it, and with `started_at`, the repair is recorded as started, and its end is to be
+    /// said later.
     success: Option<bool>,
     /// Who did it.
     operator: Option<BoundedText>,

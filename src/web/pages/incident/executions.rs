@@ -82,6 +82,7 @@ const fn state_word(text: &Text, state: State, success: Option<bool>) -> &'stati
 const fn reason_word(text: &Text, reason: Reason) -> &'static str {
     match reason {
         Reason::Budget => text.exec_why_budget,
+        Reason::Muted => text.exec_why_muted,
         Reason::Stopped => text.exec_why_stopped,
         Reason::Resolved => text.exec_why_resolved,
         Reason::NoHook => text.exec_why_no_hook,

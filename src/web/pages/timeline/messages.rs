@@ -45,7 +45,9 @@ pub(super) fn turns(
             Kind::Worsened => ("worsened", text.ev_worsened.to_owned()),
             Kind::Flapping => ("flapping", text.ev_flapping.to_owned()),
             Kind::Steady => ("steady", text.ev_steady.to_owned()),
-            Kind::Opened | Kind::Resolved | Kind::Digest | Kind::Report => continue,
+            Kind::Opened | Kind::Resolved | Kind::Digest | Kind::Report | Kind::Playbook => {
+                continue;
+            }
         };
         let at = decided_at(message);
         let turn = turns.entry((kind, message.sequence)).or_insert((at, what));
@@ -93,6 +95,7 @@ pub(super) fn message_entry(
         Kind::Steady => text.kind_steady,
         Kind::Digest => text.kind_digest,
         Kind::Report => text.kind_report,
+        Kind::Playbook => text.kind_playbook,
     };
     let state = match message.state {
         State::Pending => text.state_pending.to_owned(),

@@ -159,6 +159,7 @@ pub(crate) fn card(kind: Kind, level: Level) -> Card {
         muted: None,
         again: None,
         page: None,
+        run: None,
         recommendation: None,
     }
 }

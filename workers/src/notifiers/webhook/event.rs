@@ -1,13 +1,14 @@
 //! The body that is posted.
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tocsin::domain::notification::Kind;
-use tocsin::report::Report;
+use tocsin::domain::playbook::proposal::Move;
 use tocsin::time::Timestamp;
 use tocsin::web::IncidentView;
 
 use super::super::message::annotation;
+use crate::notifiers::notice::Notice;
 use crate::notifiers::{Card, TestMessage};
 use tocsin::text::address;
 
@@ -60,13 +61,30 @@ pub(super) fn test(test: &TestMessage, text: &str) -> String {
     json!({"type": "test", "timestamp": test.at, "text": text, "data": {}}).to_string()
 }
 
-/// The body of a report, as the API shows it.
-pub(super) fn report(report: &Report, text: &str, page: Option<&str>) -> String {
+/// The body of a notice: a report as the API shows it, or what changed in a playbook.
+pub(super) fn notice(notice: &Notice, text: &str, page: Option<&str>) -> String {
+    let links = json!({"page": page});
+    let body = match notice {
+        Notice::Report(report) => json!({
+            "type": "report", "timestamp": report.made_at, "text": text,
+            "data": {"report": report, "links": links},
+        }),
+        Notice::Playbook(change) => json!({
+            "type": "playbook.changed", "timestamp": change.at, "text": text,
+            "data": {
+                "playbook": change.name, "version": change.version, "replaces": change.replaces,
+                "moves": change.moves.iter().map(moved).collect::<Vec<_>>(), "held": change.held,
+                "links": links,
+            },
+        }),
+    };
+    body.to_string()
+}
+
+fn moved(one: &Move) -> Value {
     json!({
-        "type": "report", "timestamp": report.made_at, "text": text,
-        "data": {"report": report, "links": {"page": page}},
+        "action": one.action, "from": one.from.number(), "to": one.to.number(), "is_up": one.is_up,
     })
-    .to_string()
 }
 
 /// The body with the text alone.
@@ -88,6 +106,7 @@ fn write(card: &Card, said: &str, is_shortened: bool) -> String {
             Kind::Steady => "incident.steady",
             Kind::Digest => "incidents.digest",
             Kind::Report => "report",
+            Kind::Playbook => "playbook.changed",
         },
         timestamp: card.at,
         text: said,

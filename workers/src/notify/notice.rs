@@ -1,22 +1,25 @@
-//! Reports: messages about no incident, whose text is fixed from the report that was written with them.
+//! Notices: messages about no incident, whose text is fixed from what was written with them.
 
 use std::time::Instant;
 
 use sea_orm::DatabaseTransaction;
 use tocsin::domain::budget::SendKind;
 use tocsin::domain::escalation::Level;
+use tocsin::domain::notification::Kind;
+use tocsin::domain::playbook::proposal::moves;
 use tocsin::entity::notifications::Model;
 use tocsin::jobs::JobError;
-use tocsin::report::Report;
-use tocsin::store::{maintenance, notifications, reports};
+use tocsin::store::playbooks::proposals;
+use tocsin::store::{maintenance, notifications, playbooks, reports};
 use tocsin::time::Timestamp;
 
 use super::claim::{Attempt, Claimed, Outgoing, give_up, is_free, is_wanted};
 use super::context::NotifyContext;
 use super::permit::SendPermit;
+use crate::notifiers::notice::{Notice, PlaybookChange};
 use crate::notifiers::{Notifier, SendSlot};
 
-/// Makes a report ours to send, in the claim's transaction. It takes a send slot as any message does, and joins no
+/// Makes a notice ours to send, in the claim's transaction. It takes a send slot as any message does, and joins no
 /// digest.
 pub(super) async fn claim<'a>(
     ctx: &'a NotifyContext,
@@ -72,14 +75,51 @@ async fn render(
     row: &Model,
     notifier: &dyn Notifier,
 ) -> Result<Result<String, String>, JobError> {
+    let found = match row.kind {
+        Kind::Playbook => playbook(tx, row).await?,
+        _ => report(tx, row).await?,
+    };
+    let notice = match found {
+        Ok(notice) => notice,
+        Err(why) => return Ok(Err(why)),
+    };
+    let page = ctx.page(&match &notice {
+        Notice::Report(report) => format!("/report?from={}&to={}", report.from, report.to),
+        Notice::Playbook(change) => format!("/playbooks/{}", change.name),
+    });
+    let body = notifier.render_notice(&notice, page.as_deref());
+    Ok(body.ok_or_else(|| "the channel takes incidents only".to_owned()))
+}
+
+async fn report(tx: &DatabaseTransaction, row: &Model) -> Result<Result<Notice, String>, JobError> {
     let Some(content) = reports::find(tx, Timestamp(row.sequence)).await? else {
         return Ok(Err("the report no longer exists".to_owned()));
     };
-    let report: Report = match serde_json::from_str(&content) {
-        Ok(report) => report,
-        Err(error) => return Ok(Err(format!("the report cannot be read: {error}"))),
+    let report = serde_json::from_str(&content).map(|report| Notice::Report(Box::new(report)));
+    Ok(report.map_err(|error| format!("the report cannot be read: {error}")))
+}
+
+/// The change of a playbook: its versions stay, and so does what was accepted.
+async fn playbook(
+    tx: &DatabaseTransaction,
+    row: &Model,
+) -> Result<Result<Notice, String>, JobError> {
+    let Some(proposal) = proposals::find(tx, row.incident_id).await? else {
+        return Ok(Err("the playbook's change no longer exists".to_owned()));
     };
-    let page = ctx.page(&format!("/report?from={}&to={}", report.from, report.to));
-    let body = notifier.render_report(&report, page.as_deref());
-    Ok(body.ok_or_else(|| "the channel has no reports".to_owned()))
+    let (name, version) = (&proposal.name, row.sequence);
+    let before = playbooks::find(tx, name, version - 1).await?;
+    let after = playbooks::find(tx, name, version).await?;
+    let Some((before, after)) = before.zip(after) else {
+        return Ok(Err("the playbook's version no longer exists".to_owned()));
+    };
+    let moves = moves(&before.playbook()?, &after.playbook()?);
+    Ok(Ok(Notice::Playbook(PlaybookChange {
+        version,
+        replaces: before.version,
+        at: after.created_at,
+        moves,
+        held: proposal.held()?,
+        name: after.name,
+    })))
 }
