@@ -83,7 +83,7 @@ pub fn goes_on(
     sound(opening, former, told, again, now).is_none()
 }
 
-/// Why it does not go on on that card; `None` if it does.
+/// Why it does not continue on that card; `None` if it does.
 #[must_use]
 pub fn sound(
     opening: &Opening<'_>,
