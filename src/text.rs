@@ -245,6 +245,7 @@ texts! {
     take_back_fix
     fixed_at
     open_alertmanager
+    open_silence
     open_generator
     open_runbook
     open_dashboard

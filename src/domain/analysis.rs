@@ -179,8 +179,14 @@ pub struct Tried {
     pub action: String,
     /// How often it was tried.
     pub attempts: i64,
-    /// How often it helped.
+    /// How often it was reported to have helped.
     pub successes: i64,
+    /// How often it was verified or disproved.
+    #[serde(default)]
+    pub judged: i64,
+    /// How often it was verified.
+    #[serde(default)]
+    pub held: i64,
 }
 
 /// What is stored about an incident's past.
@@ -246,9 +252,9 @@ pub fn findings(history: &History) -> Vec<Finding> {
 
 fn repairs(tried: &[Tried]) -> Option<Finding> {
     let mut tried: Vec<Tried> = tried.iter().filter(|t| t.attempts > 0).cloned().collect();
-    // By how often it helped, of these by how seldom it did not.
+    // By how often it held, then by how often it is said to have helped, then by how seldom it did not.
     tried.sort_by(|one, other| {
-        let key = |t: &Tried| (-t.successes, t.attempts);
+        let key = |t: &Tried| (-t.held, t.judged, -t.successes, t.attempts);
         key(one)
             .cmp(&key(other))
             .then_with(|| one.action.cmp(&other.action))

@@ -338,14 +338,24 @@ async fn before(
 
 /// What was tried on an anomaly, by action.
 async fn tried(db: &impl ConnectionTrait, key: &str) -> Result<Vec<Tried>, DbErr> {
-    let sql = "SELECT action, attempts, successes FROM effectiveness WHERE anomaly_key = $1 \
-               ORDER BY successes DESC, action LIMIT $2";
+    let sql = "SELECT e.action, e.attempts, e.successes, \
+                   CAST(COALESCE(v.judged, 0) AS bigint) AS judged, \
+                   CAST(COALESCE(v.held, 0) AS bigint) AS held \
+               FROM effectiveness e LEFT JOIN ( \
+                   SELECT action, count(*) AS judged, \
+                       sum(CASE WHEN verdict = 'verified' THEN 1 ELSE 0 END) AS held \
+                   FROM repairs WHERE anomaly_key = $1 AND verdict IN ('verified', 'disproved') \
+                   GROUP BY action) v ON v.action = e.action \
+               WHERE e.anomaly_key = $1 \
+               ORDER BY held DESC, successes DESC, e.action LIMIT $2";
     let values = [Value::from(key), ACTIONS.into()];
     let tried = |row: &QueryResult| {
         Ok(Tried {
             action: row.try_get("", "action")?,
             attempts: row.try_get("", "attempts")?,
             successes: row.try_get("", "successes")?,
+            judged: row.try_get("", "judged")?,
+            held: row.try_get("", "held")?,
         })
     };
     let sql = statement(db.get_database_backend(), sql, values);

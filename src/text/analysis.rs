@@ -151,12 +151,17 @@ fn together(text: &Text, found: &Together) -> String {
 }
 
 fn repair(text: &Text, tried: &Tried) -> String {
+    // What followed counts more than what was said.
+    let (said, good, all) = match tried.judged {
+        0 => (text.an_repair, tried.successes, tried.attempts),
+        judged => (text.held_first, tried.held, judged),
+    };
     let places = [
         ("action", &*tried.action),
-        ("helped", &tried.successes.to_string()),
-        ("tried", &tried.attempts.to_string()),
+        ("held", &good.to_string()),
+        ("n", &all.to_string()),
     ];
-    fill(text.an_repair, &places)
+    fill(said, &places)
 }
 
 fn incidents(text: &Text, n: i64) -> String {

@@ -190,7 +190,7 @@ on_all! {
         assert!(ok && said.contains("analysis requested"), "{said}");
         h.drain().await;
         let (ok, said) = h.tocsin(&["incidents", "show", id]);
-        assert!(ok && said.contains("Tried so far: rollback helped 1 of 1 times."), "{said}");
+        assert!(ok && said.contains("Tried so far: rollback was reported to have helped 1 of 1 times (not judged yet)."), "{said}");
         let gone = format!("/api/v1/incidents/{}/analyze", Uuid::nil());
         assert_eq!(h.post(&gone, json!({})).await.0, 404);
         h.finish().await;

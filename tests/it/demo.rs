@@ -43,7 +43,7 @@ async fn a_demo_has_all_that_there_is_to_see_and_leaves_nothing_behind() {
     }
     let items = incidents["items"].as_array().unwrap();
     let of = |name: &str| {
-        let newest = items.iter().find(|incident| incident["name"] == name);
+        let newest = items.iter().find(|incident| incident["alert_name"] == name);
         newest.unwrap_or_else(|| panic!("no incident {name}"))
     };
     assert_eq!(of("DiskFull")["tier"], json!(4), "{}", of("DiskFull"));

@@ -1,6 +1,7 @@
 //! `tocsin demo`: two weeks on call that are made up, to look at.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -16,6 +17,7 @@ use tocsin_workers::cli::on_this_computer;
 use tocsin_workers::notifiers::recorder::{Recording, recorders};
 use tocsin_workers::simulation::{Folder, Scenario, alone, play_into};
 use tocsin_workers::workers_with;
+use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -42,13 +44,13 @@ pub(crate) struct DemoArgs {
 /// is sent anywhere: messages are what somebody would have got.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let listener = run::bind(args.listen).await?;
-    let folder = Folder::new()?;
+    let folder = Arc::new(Folder::new()?);
     let mut scenario = Scenario::parse(FORTNIGHT).context("the demo's scenario")?;
     scenario.begins = Timestamp::now().before(scenario.lasts());
     let config = Config::with(&scenario.settings).context("the demo's scenario")?;
     say("Playing two weeks on call …");
     let began = Instant::now();
-    let firing = Box::pin(play_into(&folder, &scenario, config.clone())).await?;
+    let firing = played(Arc::clone(&folder), scenario, config.clone()).await?;
     let took = began.elapsed();
 
     let config = Config {
@@ -74,6 +76,19 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         stop.clone(),
     ));
     Box::pin(run::serve_until(stop, listener, ingress, workers, parts)).await
+}
+
+/// Plays the scenario in a runtime of its own: all that is started for it ends with that, and leaves the database.
+async fn played(
+    folder: Arc<Folder>,
+    scenario: Scenario,
+    config: Config,
+) -> anyhow::Result<Vec<Value>> {
+    let play = move || {
+        let runtime = Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(Box::pin(play_into(&folder, &scenario, config)))
+    };
+    tokio::task::spawn_blocking(play).await?
 }
 
 /// Sends what still fires again until it is stopped, and forgets the messages that nobody gets.

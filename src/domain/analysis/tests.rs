@@ -41,6 +41,8 @@ fn tried(action: &str, attempts: i64, successes: i64) -> Tried {
         action: action.to_owned(),
         attempts,
         successes,
+        judged: 0,
+        held: 0,
     }
 }
 
@@ -143,10 +145,19 @@ fn five_histories_are_told() {
             tried("restart_pod", 3, 0),
             tried("rollback", 1, 1),
             tried("scale_up", 2, 0),
+            Tried {
+                judged: 4,
+                ..tried("flush_cache", 5, 5)
+            },
+            Tried {
+                judged: 3,
+                held: 3,
+                ..tried("drain_node", 3, 2)
+            },
         ],
         ..history([0, 45 * DAY])
     };
-    insta::assert_snapshot!("three_repairs_of_which_one_helped", written(&repaired));
+    insta::assert_snapshot!("repairs_that_were_judged_and_not", written(&repaired));
 }
 
 #[test]

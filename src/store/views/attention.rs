@@ -28,7 +28,7 @@ pub struct Waiting {
 /// The database fails.
 pub async fn waiting(db: &impl ConnectionTrait) -> Result<Vec<Waiting>, DbErr> {
     let sql = format!(
-        "SELECT i.id, CASE WHEN i.title = '' THEN a.name ELSE i.title END AS title, i.severity, a.service \
+        "SELECT i.id, CASE WHEN i.title = '' THEN a.alert_name ELSE i.title END AS title, i.severity, a.service \
          FROM incidents i JOIN anomalies a ON a.key = i.anomaly_key \
          WHERE i.status <> 'RESOLVED' AND i.status <> 'ACKNOWLEDGED' \
              AND (a.muted_until IS NULL OR a.muted_until <= {{now}}) \

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::{PageError, Pages};
+use super::{PageError, PageRequest, Pages};
 use crate::store::views::attention::{self, Waiting};
 
 /// How old it may be.
@@ -21,7 +21,10 @@ pub(super) struct Attention {
     newest: Option<Waiting>,
 }
 
-pub(super) async fn read(State(pages): State<Pages>) -> Result<Json<Attention>, PageError> {
+pub(super) async fn read(
+    State(pages): State<Pages>,
+    _visit: PageRequest,
+) -> Result<Json<Attention>, PageError> {
     let read = async {
         let mut found = attention::waiting(pages.context.db.view()).await?;
         let waiting = found.len();

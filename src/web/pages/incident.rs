@@ -73,6 +73,7 @@ pub(super) async fn page(
         article.one.(parts::level_class(anomaly.level)) {
             div #head data-live { (head(&visit, &found.entry, again))
                 (stale::note(&visit, config, incident, &found.occurrences, &found.silences)) }
+            (elsewhere(text, incident, config.alertmanager_url.as_ref()))
             div.cols.four {
                 div {
                     section aria-labelledby="why" {
@@ -110,7 +111,6 @@ pub(super) async fn page(
                     section aria-labelledby="facts" {
                         h2 #facts { (text.facts) }
                         div #facts-list data-live { (facts(&visit, &found.entry)) }
-                        (elsewhere(text, incident, config.alertmanager_url.as_ref()))
                     }
                 }
                 div {
@@ -167,10 +167,17 @@ fn head(visit: &PageRequest, (incident, anomaly): &Entry, again: Option<Timestam
             " · " (parts::around(text.opened_ago, "age", &parts::ago(visit, incident.opened_at)))
             " · " code.id title=(incident.id) { (ShortId::of(incident.id)) }
         }
+        @if let Some(description) = description(incident) { p.description { (description) } }
         @if let Some(at) = again {
             p.again { (parts::around(text.opens_again, "time", &parts::at(at))) }
         }
     }
+}
+
+/// What the alert says of itself beyond its title.
+fn description(incident: &entity::incidents::Model) -> Option<&str> {
+    let description = incident.annotations.get("description")?.as_str()?.trim();
+    (!description.is_empty() && description != incident.title.trim()).then_some(description)
 }
 
 /// The counts that are shown, if the anomaly was judged by them.

@@ -101,7 +101,9 @@ fn head(title: &str) -> Markup {
             meta name="color-scheme" content="dark light";
             title { (title) " · Tocsin" }
             link rel="stylesheet" href=(STYLE.address);
-            link rel="icon" type="image/svg+xml" href=(ICON.address) data-waiting=(WAITING.address);
+            link rel="icon" type="image/svg+xml" href=(ICON.address);
+            // The icon while incidents wait: the script shows it.
+            link #waiting rel="waiting" href=(WAITING.address);
             script src=(SCRIPT.address) defer {}
         }
     }

@@ -320,7 +320,7 @@
   };
   const title = document.title;
   const icon = document.querySelector("link[rel=icon]");
-  const [calm, waits] = [icon.href, reached(icon.dataset.waiting.replace(/^\//, ""))];
+  const [calm, waits] = [icon.href, document.getElementById("waiting").href];
   let newest = null;
   const attend = async () => {
     try {

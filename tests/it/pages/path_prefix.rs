@@ -211,7 +211,7 @@ async fn every_address_of_every_page_leads_below_the_path_of_public_url_and_is_f
             assert!(pages.contains(&page), "nothing leads to {page}: {pages:?}");
         }
         let assets = pages.iter().filter(|path| path.starts_with("/assets/"));
-        assert_eq!(assets.count(), 3, "{pages:?}");
+        assert_eq!(assets.count(), 4, "{pages:?}");
         for part in [
             "/acknowledge",
             "/resolve",

@@ -27,6 +27,8 @@ use super::state::{Effectiveness, Recommendation, State};
 use super::{Entry, Kind, Outcome};
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// How often recount runs where nobody looks at what follows.
+const UNWATCHED: Duration = Duration::from_secs(30 * 60);
 /// What follows from a step within this time is awaited before expectations are checked.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
@@ -150,7 +152,7 @@ impl<'a, T: FnMut(&Entry) + Send> Player<'a, T> {
         let quiet = now.since(self.active_at);
         let every = millis(match self.tell {
             Some(_) => seldom(quiet),
-            None => 6 * seldom(quiet),
+            None => UNWATCHED,
         });
         let tick = begins.0 + ((now.0 - begins.0) / every + 1) * every;
         let tick = self.verdict_at(now).map_or(tick, |at| at.0.min(tick));

@@ -86,21 +86,27 @@ pub(super) fn elsewhere(
 ) -> Markup {
     let annotation = |name: &str| incident.annotations.get(name).and_then(|v| v.as_str());
     let alertmanager = alertmanager.and_then(alertmanager::page);
-    let alertmanager = alertmanager.map(|url| in_alertmanager(&url, &incident.labels));
+    let there = |page: &str| {
+        let url = alertmanager.as_deref()?;
+        Some(in_alertmanager(url, page, &incident.labels))
+    };
+    let (alerts, silence) = (there("alerts"), there("silences/new"));
     let links = [
-        (text.open_alertmanager, alertmanager.as_deref()),
-        (text.open_generator, incident.generator_url.as_deref()),
         (text.open_runbook, annotation("runbook_url")),
         (
             text.open_dashboard,
             annotation("panel_url").or_else(|| annotation("dashboard_url")),
         ),
         (text.open_image, annotation("image_url")),
+        (text.open_generator, incident.generator_url.as_deref()),
+        (text.open_alertmanager, alerts.as_deref()),
+        (text.open_silence, silence.as_deref()),
     ];
+    let links = links.map(|(name, url)| Some((name, url.and_then(address)?)));
     html! {
-        p.row {
-            @for (name, url) in links {
-                @if let Some(url) = url.and_then(address) {
+        @if links.iter().any(Option::is_some) {
+            p.row.links {
+                @for (name, url) in links.into_iter().flatten() {
                     a.button href=(url) rel="noreferrer" { (name) " ↗" }
                 }
             }
@@ -111,8 +117,8 @@ pub(super) fn elsewhere(
 /// Labels that say what an alert is about, and not which of its series it is.
 const ABOUT: [&str; 5] = ["alertname", "namespace", "job", "service", "severity"];
 
-/// Where Alertmanager shows the alerts that are like this one.
-fn in_alertmanager(url: &str, labels: &serde_json::Value) -> String {
+/// A page of Alertmanager, filled in with what alerts like this one have in common.
+fn in_alertmanager(url: &str, page: &str, labels: &serde_json::Value) -> String {
     let matcher = |name: &&str| {
         let value = labels.get(*name)?.as_str()?;
         let value = value.replace('\\', "\\\\").replace('"', "\\\"");
@@ -120,7 +126,7 @@ fn in_alertmanager(url: &str, labels: &serde_json::Value) -> String {
     };
     let matchers: Vec<String> = ABOUT.iter().filter_map(matcher).collect();
     let filter = parts::encoded(&format!("{{{}}}", matchers.join(",")));
-    format!("{url}/#/alerts?filter={filter}")
+    format!("{url}/#/{page}?filter={filter}")
 }
 
 /// Labels or annotations. What is an address leads there.
