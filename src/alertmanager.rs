@@ -16,7 +16,7 @@ use moka::future::Cache;
 use reqwest::{Client, Url, redirect};
 
 pub use api::FiringAlert;
-pub use created::NewSilence;
+pub use created::{NewSilence, OwnSilence};
 
 use crate::config::Secret;
 use crate::time::Timestamp;

@@ -30,6 +30,9 @@ use utoipa::openapi::schema::Schema;
 
 use crate::config::Config;
 use crate::jobs::Content;
+
+/// So many alerts at most are believed to be left out of one delivery.
+pub(crate) const MOST_TRUNCATED: u64 = 1_000_000;
 pub use admission::{Admission, NotSigned, Signature, SignedTime};
 pub use answer::{Answer, WebhookAnswer};
 pub use canary::{CanaryAlert, CanaryBody};
@@ -155,7 +158,7 @@ pub struct Translated {
     pub tests: u64,
     /// How many events beside these are of a kind that is not used: they count as received and as unused.
     pub unused: u64,
-    /// How many alerts the sender says that it left out.
+    /// How many alerts the sender says that it left out: a million at most.
     pub truncated: u64,
     /// How many of the alerts have a time that cannot be read: it is as if it were missing.
     pub misdated: u64,

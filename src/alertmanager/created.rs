@@ -1,5 +1,7 @@
-//! Silences that Tocsin makes: one for each mute, found again by what its comment says.
+//! Silences that Tocsin makes: one for each mute, found again by what its comment says. One that is changed is another one,
+//! with another id, as soon as it begins at another time: Alertmanager expires the first.
 
+use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{Alertmanager, ApiError, api};
@@ -23,6 +25,22 @@ pub struct NewSilence<'a> {
     pub mark: &'a str,
     /// Why.
     pub why: &'a str,
+}
+
+/// A silence that Tocsin made, and that is not over.
+#[derive(Clone, Debug)]
+pub struct OwnSilence {
+    /// Its id.
+    pub id: String,
+    comment: String,
+}
+
+impl OwnSilence {
+    /// Whether it was made with this mark.
+    #[must_use]
+    pub fn is_marked(&self, mark: &str) -> bool {
+        self.comment.ends_with(&format!("({mark})"))
+    }
 }
 
 #[derive(Serialize)]
@@ -54,7 +72,7 @@ struct Made {
 }
 
 impl Alertmanager {
-    /// Makes or changes a silence. Returns its id, which another one has if a changed one had expired.
+    /// Makes or changes a silence; one that is gone is made. Returns the id that it has now.
     ///
     /// # Errors
     /// See [`ApiError`].
@@ -65,7 +83,7 @@ impl Alertmanager {
             is_regex: false,
             is_equal: true,
         });
-        let posted = Posted {
+        let mut posted = Posted {
             id: new.id,
             matchers: matchers.collect(),
             starts_at: new.starts_at.to_rfc3339(),
@@ -74,23 +92,31 @@ impl Alertmanager {
             comment: format!("{} ({})", new.why, new.mark),
         };
         let url = api::address(&self.url, "silences");
-        let made: Made = api::answer(self.http.post(url).json(&posted)).await?;
+        let post = |posted: &Posted<'_>| self.http.post(url.clone()).json(posted);
+        let made: Made = match api::answer(post(&posted)).await {
+            Err(ApiError::Refused(StatusCode::NOT_FOUND)) if posted.id.is_some() => {
+                posted.id = None;
+                api::answer(post(&posted)).await?
+            }
+            answered => answered?,
+        };
         Ok(made.silence_id)
     }
 
-    /// The silence with this mark that Tocsin made and that is not over, if there is one.
+    /// The silences that Tocsin made, and that are not over.
     ///
     /// # Errors
     /// See [`ApiError`].
-    pub async fn silence_marked(&self, mark: &str) -> Result<Option<String>, ApiError> {
+    pub async fn own_silences(&self) -> Result<Vec<OwnSilence>, ApiError> {
         let silences: Vec<api::Silence> = api::ask(&self.http, &self.url, "silences", &[]).await?;
-        let end = format!("({mark})");
-        let ours = silences.into_iter().find(|silence| {
-            silence.status.state != "expired"
-                && silence.created_by == AUTHOR
-                && silence.comment.ends_with(&end)
+        let own = silences
+            .into_iter()
+            .filter(|silence| silence.status.state != "expired" && silence.created_by == AUTHOR);
+        let own = own.map(|silence| OwnSilence {
+            id: silence.id,
+            comment: silence.comment,
         });
-        Ok(ours.map(|silence| silence.id))
+        Ok(own.collect())
     }
 
     /// Expires a silence. One that is gone or over is none any more.
@@ -107,7 +133,7 @@ impl Alertmanager {
         // It refuses to expire what has expired.
         match api::ask::<api::Silence>(&self.http, &self.url, &what, &[]).await {
             Ok(silence) if silence.status.state == "expired" => Ok(()),
-            Err(ApiError::Refused(status)) if status == reqwest::StatusCode::NOT_FOUND => Ok(()),
+            Err(ApiError::Refused(status)) if status == StatusCode::NOT_FOUND => Ok(()),
             _ => Err(refused),
         }
     }

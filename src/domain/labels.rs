@@ -240,7 +240,7 @@ impl SignatureLabels {
         otherwise.unwrap_or_else(|| exporter.map_or("", |(name, _)| name))
     }
 
-    fn is_exporter(&self, name: &str) -> bool {
+    pub(super) fn is_exporter(&self, name: &str) -> bool {
         self.exporters.iter().any(|pattern| pattern.matches(name))
     }
 

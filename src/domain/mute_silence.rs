@@ -1,44 +1,75 @@
-//! The silence in Alertmanager that holds for the alerts of a muted anomaly, and for no others.
+//! The silence in Alertmanager that holds for the alerts of a muted anomaly, and for no others. It may hold for fewer: where
+//! what an anomaly is called by depends on a label that is missing or was passed over, that label is in the silence, too.
 
-use super::labels::{Labels, OTHERWISE, SignatureLabels};
+use super::labels::{Labels, OTHERWISE, SignatureLabelNames, SignatureLabels};
 use super::signature::Signature;
 
-/// Labels, and what each must be, for exactly the alerts of this anomaly; `labels` are those of one of its alerts. None
-/// if labels alone cannot say it.
+/// Names by default that older versions of Alertmanager, and Prometheus before 3, do not have: senders that have these
+/// names have no others, so an alert without one is not told from those with it.
+const RARE: [&str; 2] = ["service.name", "k8s.namespace.name"];
+
+/// Labels, and what each must be, for the alerts of this anomaly alone; `labels` are those of one of its alerts, and
+/// `made_of` says which of them it is called by. Where that is not known, it is what the settings say of such an alert.
+/// None if labels alone cannot say it.
 #[must_use]
 pub fn matchers(
     signature: &Signature,
+    made_of: Option<&SignatureLabelNames>,
     labels: &Labels,
     settings: &SignatureLabels,
 ) -> Option<Vec<(String, String)>> {
-    let mut matchers = Vec::new();
-    for (value, names, otherwise) in [
+    if signature.alert_name.is_empty() {
+        return None;
+    }
+    let is = |name: &str| labels.get(name).map_or("", String::as_str);
+    let read = settings.names(|name| labels.get(name).map(String::as_str));
+    let called_by = match made_of {
+        Some(made_of) => [
+            &*made_of.alert_name,
+            &*made_of.service,
+            &*made_of.namespace,
+            &*made_of.error_type,
+        ],
+        None => read.each(),
+    };
+    let fields = [
         (&signature.alert_name, &settings.alert_name, &[][..]),
         (&signature.service, &settings.service, &OTHERWISE[..]),
         (&signature.namespace, &settings.namespace, &[]),
         (&signature.error_type, &settings.error_type, &[]),
-    ] {
-        let names = names.iter().map(String::as_str);
-        let mut found = value.is_empty();
-        for name in names.chain(otherwise.iter().copied()) {
-            match labels.get(name).filter(|value| !value.is_empty()) {
-                // Another alert that has it is called by it.
-                None if is_plain(name) && !otherwise.contains(&name) => {
-                    matchers.push((name.to_owned(), String::new()));
-                }
-                Some(is) if is == value && is_plain(name) => {
-                    matchers.push((name.to_owned(), value.clone()));
-                    found = true;
-                    break;
-                }
-                _ => {}
+    ];
+    let mut matchers: Vec<(String, String)> = Vec::new();
+    for ((field, names, otherwise), by) in fields.into_iter().zip(called_by) {
+        // A pod's deployment, or what is counted under together.
+        if is(by) != field {
+            return None;
+        }
+        let is_exporter = !otherwise.is_empty() && settings.is_exporter(field);
+        // An alert with any label more would be called by that instead of the exporter, or of nothing.
+        let ends = !field.is_empty() && !(is_exporter && names.iter().any(|name| name == by));
+        let mut is_met = field.is_empty();
+        for name in names
+            .iter()
+            .map(String::as_str)
+            .chain(otherwise.iter().copied())
+        {
+            let can_be_missing = RARE.contains(&name) || otherwise.contains(&name);
+            match is_plain(name) {
+                true if matchers.iter().any(|(known, _)| known == name) => {}
+                true => matchers.push((name.to_owned(), is(name).to_owned())),
+                false if can_be_missing && is(name).is_empty() => {}
+                false => return None,
+            }
+            is_met |= name == by;
+            if name == by && ends {
+                break;
             }
         }
-        if !found {
+        if !is_met {
             return None;
         }
     }
-    (!signature.alert_name.is_empty()).then_some(matchers)
+    Some(matchers)
 }
 
 /// Whether every version of Alertmanager takes this name of a label.
@@ -48,64 +79,4 @@ fn is_plain(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(fields: [&str; 4], labels: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
-        let [alert_name, service, namespace, error_type] = fields.map(str::to_owned);
-        let signature = Signature {
-            alert_name,
-            service,
-            namespace,
-            error_type,
-        };
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let labels: Labels = labels.iter().map(own).collect();
-        matchers(&signature, &labels, &SignatureLabels::default())
-    }
-
-    #[test]
-    fn a_silence_holds_for_the_alerts_of_the_anomaly_alone() {
-        let all = [
-            ("alertname", "A"),
-            ("job", "api"),
-            ("namespace", "prod"),
-            ("reason", "OOM"),
-            ("pod", "api-1"),
-        ];
-        let pairs = |pairs: &[(&str, &str)]| {
-            let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-            Some(pairs.iter().map(own).collect::<Vec<_>>())
-        };
-        assert_eq!(found(["A", "api", "prod", "OOM"], &all), pairs(&all[..4]));
-        // What it does not have, others have.
-        let few = [("alertname", "A"), ("service", "api")];
-        assert_eq!(
-            found(["A", "api", "", ""], &few),
-            pairs(&[
-                ("alertname", "A"),
-                ("job", ""),
-                ("service", "api"),
-                ("namespace", ""),
-                ("reason", ""),
-                ("error_type", ""),
-            ])
-        );
-        // A service that is no label's value, and a name that older versions refuse.
-        assert_eq!(
-            found(
-                ["A", "api", "", ""],
-                &[("alertname", "A"), ("pod", "api-1")]
-            ),
-            None
-        );
-        assert_eq!(
-            found(
-                ["A", "api", "", ""],
-                &[("alertname", "A"), ("service.name", "api")]
-            ),
-            None
-        );
-        assert_eq!(found(["", "", "", ""], &[]), None);
-    }
-}
+mod tests;

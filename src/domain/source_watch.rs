@@ -47,7 +47,7 @@ pub struct SourceFigures {
     pub weeks: i64,
     /// What it delivered since that hour began.
     pub delivered: i64,
-    /// When it delivered last, if that was in the last 24 hours.
+    /// When it delivered last, if that was in the last two weeks or at this time of the weeks before.
     pub delivered_at: Option<Timestamp>,
 }
 
@@ -144,7 +144,9 @@ fn quiet(source: &SourceFigures, late: Option<Timestamp>, at: &Moment) -> Told {
     let hour = at.hour();
     if let Some(late) = late {
         let is_back = source.delivered_at > Some(late);
-        let is_habit = at.now.since(late) <= WEEK;
+        // An hour of the same kind as the first one that it missed is over, and it missed that, too: from then on no hour
+        // is a habit.
+        let is_habit = hour.since(late) < WEEK;
         return match is_back || !is_habit {
             true => Told::Over,
             false => Told::AsBefore,
@@ -219,8 +221,38 @@ mod tests {
         assert_eq!(judge(None, 20 * H), Told::AsBefore);
         assert_eq!(judge(Some(8 * H), 20 * H), Told::AsBefore);
         assert_eq!(judge(Some(9 * H + 1), 20 * H), Told::Over);
-        assert_eq!(judge(None, 9 * H + 168 * H), Told::AsBefore);
-        assert_eq!(judge(None, 9 * H + 168 * H + 1), Told::Over);
+        assert_eq!(judge(None, 9 * H + 169 * H - 1), Told::AsBefore);
+        assert_eq!(judge(None, 9 * H + 169 * H), Told::Over);
+    }
+
+    #[test]
+    fn a_source_that_is_gone_is_told_once() {
+        const WEEK_OF_HOURS: i64 = 168;
+        // It delivered each hour until it was gone.
+        let gone = 1000;
+        let delivered = |hour: i64| hour < gone;
+        let (mut late, mut tellings) = (None, Vec::new());
+        for minute in 0..15 * 24 * 60 {
+            let moment = at(gone * H + minute * 60_000, Some(0));
+            let hour = moment.hour().0 / H;
+            let weeks = (1..=WEEKS).filter(|week| delivered(hour - week * WEEK_OF_HOURS));
+            let figures = SourceFigures {
+                weeks: weeks.count() as i64,
+                delivered: i64::from(delivered(hour)),
+                delivered_at: Some(Timestamp(gone * H - 1)),
+                ..SourceFigures::default()
+            };
+            match Warning::Quiet.judge(&figures, &LIMITS, late, &moment) {
+                Told::Since(since) => {
+                    tellings.push(since);
+                    late = Some(since);
+                }
+                Told::AsBefore => {}
+                Told::Over => late = None,
+            }
+        }
+        assert_eq!(tellings, [Timestamp(gone * H)]);
+        assert_eq!(late, None);
     }
 
     #[test]

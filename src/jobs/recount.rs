@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{About, Part, Policy, Schedule, Subject};
 use crate::domain::figure::Figure;
@@ -34,6 +35,9 @@ pub enum Recount {
 /// A comparison of figures with rows, which goes on from job to job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
+    /// The job that it began with, of which all jobs that go on with it are a part; none in that job itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Uuid>,
     /// The last anomaly that was compared; empty at first.
     pub after: String,
     /// How many were.

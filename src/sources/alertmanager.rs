@@ -18,7 +18,9 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, T
 use super::plain::{self, Entry, Envelope};
 use super::reported::{ReportedAlert, known_time};
 use super::text::Object;
-use super::{Admission, Answer, Delivery, Refused, Source, Translated, Verb, canary, cluster};
+use super::{
+    Admission, Answer, Delivery, MOST_TRUNCATED, Refused, Source, Translated, Verb, canary, cluster,
+};
 use crate::config::Config;
 use crate::domain::alert::AlertStatus;
 use crate::jobs::Content;
@@ -118,7 +120,7 @@ fn in_one_pass(envelope: Envelope<'_>, config: &Config) -> Option<Translated> {
     });
     Some(Translated {
         alerts: alerts.collect::<Result<_, _>>().ok()?,
-        truncated: envelope.truncated_alerts,
+        truncated: envelope.truncated_alerts.min(MOST_TRUNCATED),
         misdated: odd.misdated,
         unknown_status: odd.unknown_status,
         cluster: cluster::of_url(&envelope.external_url),
@@ -147,10 +149,11 @@ fn odd(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     })
 }
 
-/// How many alerts an envelope says that were left out.
+/// How many alerts an envelope says that were left out, up to a number that no sender really has: it is added to figures.
 pub(super) fn truncated(envelope: &Object<'_>) -> u64 {
     let number = envelope.get("truncatedAlerts");
-    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+    let number = number.and_then(|number| number.parse().ok()).unwrap_or(0);
+    number.min(MOST_TRUNCATED)
 }
 
 /// The envelope of a body, and its alerts as they were sent.

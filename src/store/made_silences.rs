@@ -4,7 +4,7 @@ use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 use serde_json::Value as Json;
 
 use super::rows::statement;
-use crate::domain::signature::Signature;
+use crate::domain::signature::{Signature, SignatureLabelNames};
 use crate::time::Timestamp;
 
 /// A silence that was made.
@@ -12,9 +12,9 @@ use crate::time::Timestamp;
 pub struct MadeSilence {
     /// The anomaly.
     pub anomaly_key: String,
-    /// Alertmanager's id of it.
+    /// Alertmanager's id of it; empty while it is not known.
     pub silence_id: String,
-    /// Until when it holds.
+    /// Until when it holds; 0 while that is not known.
     pub ends_at: Timestamp,
 }
 
@@ -25,6 +25,8 @@ pub struct Muted {
     pub key: String,
     /// What it is called.
     pub signature: Signature,
+    /// By which labels; none for one that no alert was counted under since that is noted.
+    pub made_of: Option<SignatureLabelNames>,
     /// Until when.
     pub until: Timestamp,
     /// By whom.
@@ -50,8 +52,8 @@ pub async fn muted(
     now: Timestamp,
     limit: u64,
 ) -> Result<Vec<Muted>, DbErr> {
-    let sql = "SELECT a.key, a.alert_name, a.service, a.namespace, a.error_type, a.muted_until, a.muted_by, \
-                   a.muted_why, i.labels, i.source \
+    let sql = "SELECT a.key, a.alert_name, a.service, a.namespace, a.error_type, a.made_of, a.muted_until, \
+                   a.muted_by, a.muted_why, i.labels, i.source \
                FROM anomalies a JOIN incidents i ON i.anomaly_key = a.key AND i.number = \
                    (SELECT max(n.number) FROM incidents n WHERE n.anomaly_key = a.key) \
                WHERE a.muted_until > $1 ORDER BY a.muted_until, a.key LIMIT $2";
@@ -68,6 +70,7 @@ pub async fn muted(
                 namespace: row.try_get("", "namespace")?,
                 error_type: row.try_get("", "error_type")?,
             },
+            made_of: row.try_get("", "made_of")?,
             until: row.try_get("", "muted_until")?,
             by: row.try_get("", "muted_by")?,
             why: row.try_get("", "muted_why")?,
@@ -78,7 +81,7 @@ pub async fn muted(
     muted.collect()
 }
 
-/// This one was made for the anomaly, or changed.
+/// This one is made for the anomaly, or changed.
 pub async fn keep(db: &impl ConnectionTrait, made: &MadeSilence) -> Result<(), DbErr> {
     let sql = "INSERT INTO made_silences (anomaly_key, silence_id, ends_at) VALUES ($1, $2, $3) \
                ON CONFLICT (anomaly_key) DO UPDATE SET silence_id = excluded.silence_id, ends_at = excluded.ends_at";

@@ -7,6 +7,9 @@ use super::rows::statement;
 /// The key of the mark that forms carry without sign-in.
 pub const FORMS: &str = "forms";
 
+/// What marks the silences that this installation makes.
+pub const SILENCES: &str = "silences";
+
 /// A secret.
 pub type Secret = [u8; 32];
 

@@ -18,6 +18,8 @@ pub const COUNTED: i64 = 24;
 const WEEK: i64 = 7 * 24;
 /// For how many hours it is known what came last.
 const KNOWN: i64 = 7 * 24;
+/// For how many hours it is known when a source delivered last: one that is quiet for a week may have delivered once a week.
+const DELIVERED: i64 = 2 * WEEK + 4;
 /// For how many hours a row is kept: a report of four weeks can be made.
 pub const KEPT: i64 = 35 * 24;
 
@@ -61,14 +63,14 @@ pub const fn hour(at: Timestamp) -> i64 {
 impl Tally {
     /// Adds what another says of the same source.
     pub fn add(&mut self, other: &Self) {
-        self.alerts += other.alerts;
-        self.rejected += other.rejected;
-        self.tests += other.tests;
-        self.unused += other.unused;
-        self.refused += other.refused;
-        self.truncated += other.truncated;
-        self.resolved += other.resolved;
-        self.expired += other.expired;
+        self.alerts = self.alerts.saturating_add(other.alerts);
+        self.rejected = self.rejected.saturating_add(other.rejected);
+        self.tests = self.tests.saturating_add(other.tests);
+        self.unused = self.unused.saturating_add(other.unused);
+        self.refused = self.refused.saturating_add(other.refused);
+        self.truncated = self.truncated.saturating_add(other.truncated);
+        self.resolved = self.resolved.saturating_add(other.resolved);
+        self.expired = self.expired.saturating_add(other.expired);
         self.delivered_at = self.delivered_at.max(other.delivered_at);
         newest(&mut self.error, &other.error);
         newest(&mut self.confirm, &other.confirm);
@@ -231,13 +233,13 @@ pub async fn figures(
         .map(|column| format!("{} AS {column}", sum(column, "hour > $1")));
     let sql = format!(
         "SELECT source, {}, {} AS weeks, {} AS delivered, \
-             MAX(CASE WHEN hour > $1 THEN delivered_at END) AS delivered_at \
-         FROM source_tallies WHERE (hour > $1 AND hour <= $2) OR {weeks} GROUP BY source",
+             MAX(delivered_at) AS delivered_at \
+         FROM source_tallies WHERE (hour > $5 AND hour <= $2) OR {weeks} GROUP BY source",
         lately.join(", "),
         sum("1", &format!("{weeks} AND {all} >= $4")),
         sum(all, "hour >= $3"),
     );
-    let values = [now - COUNTED, now, last, i64::from(habit)].map(Value::from);
+    let values = [now - COUNTED, now, last, i64::from(habit), now - DELIVERED].map(Value::from);
     let sql = statement(db.get_database_backend(), &sql, values);
     let found = Found::find_by_statement(sql).all(db).await?;
     let figures = found.into_iter().map(|row| {
@@ -302,5 +304,23 @@ mod tests {
             ..Tally::default()
         };
         assert_eq!(one, expected);
+    }
+
+    #[test]
+    fn figures_that_are_too_large_stay_so() {
+        let most = || Tally {
+            alerts: i64::MAX,
+            rejected: i64::MAX,
+            tests: i64::MAX,
+            unused: i64::MAX,
+            refused: i64::MAX,
+            truncated: i64::MAX,
+            resolved: i64::MAX,
+            expired: i64::MAX,
+            ..Tally::default()
+        };
+        let mut sum = most();
+        sum.add(&most());
+        assert_eq!(sum, most());
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Tallies {
 pub(super) struct Said {
     /// What is wrong with the last of its alerts that cannot be used.
     pub(super) wrong: Option<String>,
-    /// Alerts that the sender left out.
+    /// Alerts that the sender left out, as far as that is believed: [`crate::sources::MOST_TRUNCATED`] at most.
     pub(super) truncated: u64,
     /// Alerts that are over.
     pub(super) resolved: u64,

@@ -63,9 +63,15 @@ on_all! {
         h.watch().await;
         assert_eq!(h.warned().await, [[""; 4]; 0], "three weeks are no habit");
         source_tallies::add(h.context.db.write(), &[h.delivered(4)]).await.unwrap();
+        // The last of them is longer ago than a day.
+        let last = h.now().before(7 * DAY);
+        let last_week = Tally { delivered_at: Some(last), ..h.delivered(1) };
+        source_tallies::add(h.context.db.write(), &[last_week]).await.unwrap();
         h.watch().await;
         let quiet = ["SourceQuiet", "grafana", "OPEN", "warning"];
         assert_eq!(h.warned().await, [quiet]);
+        let said = format!("SELECT count(*) FROM incidents WHERE CAST(annotations AS text) LIKE '%last delivery was at {}%'", last.to_rfc3339());
+        assert_eq!(h.sql(&said).await, 1);
         let shown = h.metrics().await;
         assert!(shown.contains("tocsin_source_warnings{warning=\"quiet\"} 1\n"), "{shown}");
         // It is told once, and nothing of it is lost with the worker.

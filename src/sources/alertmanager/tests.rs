@@ -114,6 +114,14 @@ fn an_envelope_of_another_version_is_taken_as_far_as_it_goes() {
 }
 
 #[test]
+fn a_sender_cannot_leave_out_more_than_a_million_alerts() {
+    for rest in ["", r#","externalURL":[7]"#] {
+        let body = format!(r#"{{"alerts":[],"truncatedAlerts":{}{rest}}}"#, u64::MAX);
+        assert_eq!(translated(&body).unwrap().truncated, 1_000_000, "{body}");
+    }
+}
+
+#[test]
 fn an_unusable_alert_does_not_affect_the_others_of_its_request() {
     let deep = ["[", "]"].map(|bracket| bracket.repeat(100_000)).concat();
     let good = r#"{"labels":{"alertname":"A"}}"#;

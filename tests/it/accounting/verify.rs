@@ -246,12 +246,17 @@ on_all! {
         let put_off = async || h.context.queues.store().depth("recount").await.unwrap().delayed;
         let right = "SELECT count(*) FROM anomalies WHERE total < 3";
 
+        let first = Uuid::now_v7();
+        recount::verify(&h.context, first, Verification::default()).await.unwrap();
+        assert_eq!((put_off().await, h.sql(right).await), (1, 0));
+        assert_eq!(h.metric("tocsin_verification_deferred_total", &[]).await, 1);
+        // The next hour's does not begin while this one waits.
         recount::verify(&h.context, Uuid::now_v7(), Verification::default()).await.unwrap();
         assert_eq!((put_off().await, h.sql(right).await), (1, 0));
         assert_eq!(h.metric("tocsin_verification_deferred_total", &[]).await, 1);
 
         let waits_since = Some(h.now().before(Duration::from_secs(3600)));
-        let late = Verification { waits_since, ..Verification::default() };
+        let late = Verification { first: Some(first), waits_since, ..Verification::default() };
         recount::verify(&h.context, Uuid::now_v7(), late).await.unwrap();
         assert_eq!((put_off().await, h.sql(right).await), (2, 200), "it compared one page");
         assert_eq!(h.metric("tocsin_verification_deferred_total", &[]).await, 1);
@@ -263,6 +268,11 @@ on_all! {
         h.drain().await;
         assert_eq!(h.sql(right).await, 200);
         assert!(h.metric("tocsin_verified_timestamp_seconds", &[]).await > 0);
+        // It is over: another one begins.
+        h.execute("UPDATE anomalies SET total = 5 WHERE key = 'g001'").await;
+        recount::verify(&h.context, Uuid::now_v7(), Verification::default()).await.unwrap();
+        assert_eq!(h.sql(right).await, 200);
+        assert_eq!(h.metric("tocsin_drift", &["what=\"total\""]).await, 1);
         h.execute("DELETE FROM anomalies WHERE alert_name = 'Never'").await;
         h.finish().await;
     }

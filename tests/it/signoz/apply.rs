@@ -97,6 +97,17 @@ async fn what_differs_is_updated_and_a_dry_run_shows_it() {
     );
     let (_, said) = apply(&signoz, &[]).await;
     assert!(said.contains("0 updated, 5 the same"), "{said}");
+
+    // A token that SigNoz does not tell may be an older one: it is sent again.
+    signoz.edit_channel(|channel| channel["config"]["spec"]["bearerToken"] = json!("<secret>"));
+    let (well, said) = apply(&signoz, &[]).await;
+    assert!(well, "{said}");
+    assert!(
+        said.contains("    bearerToken: hidden -> the webhook token\n"),
+        "{said}"
+    );
+    let spec = &signoz.channels()[0]["config"]["spec"];
+    assert_eq!(spec["bearerToken"], TOKEN, "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

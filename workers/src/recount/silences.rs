@@ -1,23 +1,57 @@
 //! Silences in Alertmanager for mutes: made while an anomaly is muted, changed with the mute, expired when it ends. Nobody
-//! who mutes waits for Alertmanager. A pass may die between the request and the row of it: a silence is found again by its
-//! mark, so that there is one for each mute.
+//! who mutes waits for Alertmanager. A row is written before anything is asked, and what holds is looked up by its mark: a
+//! pass that dies anywhere, or whose answers are lost, leaves nothing behind that the next one does not find.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashSet};
 
-use tocsin::alertmanager::{Alertmanager, ApiError, NewSilence, SOURCE};
+use sea_orm::DbErr;
+use tocsin::alertmanager::{Alertmanager, ApiError, NewSilence, OwnSilence, SOURCE};
 use tocsin::context::Context;
 use tocsin::domain::labels::Labels;
 use tocsin::domain::mute_silence::matchers;
+use tocsin::domain::signature::hex;
 use tocsin::jobs::JobError;
 use tocsin::store::made_silences::{self, MadeSilence, Muted};
 use tocsin::store::maintenance;
+use tocsin::store::secrets::{self, SILENCES};
 use tocsin::time::Timestamp;
 
 /// Mutes that have silences, at most: those that end first.
 const MOST: u64 = 1000;
+/// Bytes of what tells this installation from others in a mark.
+const OWN: usize = 4;
 
-/// Makes, changes and expires silences, and returns how many. An Alertmanager that does not answer is asked again in the
-/// next pass.
+/// One pass.
+struct Pass<'a> {
+    context: &'a Context,
+    alertmanager: &'a Alertmanager,
+    /// What holds there.
+    live: Vec<OwnSilence>,
+    /// What this installation is called in marks.
+    installation: String,
+    now: Timestamp,
+}
+
+/// Why a silence was not made, changed or expired.
+enum Failed {
+    Asked(ApiError),
+    Store(DbErr),
+}
+
+impl From<ApiError> for Failed {
+    fn from(error: ApiError) -> Self {
+        Self::Asked(error)
+    }
+}
+
+impl From<DbErr> for Failed {
+    fn from(error: DbErr) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Expires, makes and changes silences, and returns how many. One that Alertmanager refuses is tried again in the next
+/// pass, and keeps no other waiting; an Alertmanager that does not respond is asked again in the next pass.
 ///
 /// # Errors
 /// The store cannot be reached now.
@@ -31,96 +65,143 @@ pub async fn silence_mutes(context: &Context) -> Result<u64, JobError> {
         true => made_silences::muted(db, now, MOST).await?,
         false => Vec::new(),
     };
-    let mut made: HashMap<String, MadeSilence> = made_silences::all(db)
-        .await?
-        .into_iter()
-        .map(|made| (made.anomaly_key.clone(), made))
-        .collect();
-    let mut done = 0;
-    for muted in &muted {
-        let kept = made.remove(&muted.key);
-        if kept
-            .as_ref()
-            .is_some_and(|kept| kept.ends_at == muted.until)
-        {
-            continue;
+    let made = made_silences::all(db).await?.into_iter();
+    let made: BTreeMap<String, MadeSilence> =
+        made.map(|made| (made.anomaly_key.clone(), made)).collect();
+    if muted.is_empty() && made.is_empty() {
+        return Ok(0);
+    }
+    let live = match alertmanager.own_silences().await {
+        Ok(live) => live,
+        Err(error) => {
+            note(context, &error);
+            return Ok(0);
         }
-        match silence(context, alertmanager, muted, kept.as_ref(), now).await? {
-            Ok(changed) => done += u64::from(changed),
-            Err(error) => return Ok(failed(context, &error, done)),
+    };
+    let own = secrets::find_or_make(context.db.write(), SILENCES, rand::random()).await?;
+    let pass = Pass {
+        context,
+        alertmanager,
+        live,
+        installation: hex(&own[..OWN]),
+        now,
+    };
+    let mut done = 0;
+    let keys: HashSet<&str> = muted.iter().map(|muted| &*muted.key).collect();
+    for over in made
+        .values()
+        .filter(|made| !keys.contains(&*made.anomaly_key))
+    {
+        if !pass.goes_on(pass.expire(over).await, &mut done)? {
+            return Ok(done);
         }
     }
-    for (key, over) in made {
-        if let Err(error) = alertmanager.expire(&over.silence_id).await {
-            return Ok(failed(context, &error, done));
+    for muted in &muted {
+        let silenced = pass.silence(muted, made.get(&muted.key)).await;
+        if !pass.goes_on(silenced, &mut done)? {
+            return Ok(done);
         }
-        made_silences::forget(context.db.write(), &key).await?;
-        done += 1;
     }
     Ok(done)
 }
 
-/// Whether a silence was made or changed for this mute.
-async fn silence(
-    context: &Context,
-    alertmanager: &Alertmanager,
-    muted: &Muted,
-    kept: Option<&MadeSilence>,
-    now: Timestamp,
-) -> Result<Result<bool, ApiError>, JobError> {
-    if !context
-        .config
-        .counting
-        .families
-        .are_one(&muted.source, SOURCE)
-    {
-        return Ok(Ok(false));
+impl Pass<'_> {
+    /// Whether the next one can be tried; counts what was done.
+    fn goes_on(&self, outcome: Result<bool, Failed>, done: &mut u64) -> Result<bool, JobError> {
+        match outcome {
+            Ok(changed) => *done += u64::from(changed),
+            Err(Failed::Store(error)) => return Err(error.into()),
+            Err(Failed::Asked(error)) => {
+                note(self.context, &error);
+                return Ok(!matches!(error, ApiError::Unreachable(_)));
+            }
+        }
+        Ok(true)
     }
-    let labels: Labels = serde_json::from_value(muted.labels.clone()).unwrap_or_default();
-    let Some(matchers) = matchers(&muted.signature, &labels, &context.config.signature) else {
-        tracing::debug!(
-            anomaly.key = muted.key,
-            "no silence for a mute: no labels are the anomaly's alone"
-        );
-        return Ok(Ok(false));
-    };
-    let mark = format!("anomaly {}", muted.key);
-    let by = muted.by.as_deref().unwrap_or("an operator");
-    let why = match &muted.why {
-        Some(why) => format!("Muted in Tocsin by {by}: {why}"),
-        None => format!("Muted in Tocsin by {by}"),
-    };
-    let found = match kept {
-        Some(kept) => Ok(Some(kept.silence_id.clone())),
-        None => alertmanager.silence_marked(&mark).await,
-    };
-    let id = match found {
-        Ok(id) => id,
-        Err(error) => return Ok(Err(error)),
-    };
-    let new = NewSilence {
-        id: id.as_deref(),
-        matchers: &matchers,
-        starts_at: now,
-        ends_at: muted.until,
-        mark: &mark,
-        why: &why,
-    };
-    let silence_id = match alertmanager.silence(&new).await {
-        Ok(id) => id,
-        Err(error) => return Ok(Err(error)),
-    };
-    let made = MadeSilence {
-        anomaly_key: muted.key.clone(),
-        silence_id,
-        ends_at: muted.until,
-    };
-    made_silences::keep(context.db.write(), &made).await?;
-    Ok(Ok(true))
+
+    /// Expires all that holds for a mute that is over.
+    async fn expire(&self, over: &MadeSilence) -> Result<bool, Failed> {
+        let mark = self.mark(&over.anomaly_key);
+        for silence in &self.live {
+            if silence.id == over.silence_id || silence.is_marked(&mark) {
+                self.alertmanager.expire(&silence.id).await?;
+            }
+        }
+        made_silences::forget(self.context.db.write(), &over.anomaly_key).await?;
+        Ok(true)
+    }
+
+    /// Has exactly one silence hold for a mute, for as long as that lasts. Returns whether that was to be done.
+    async fn silence(&self, muted: &Muted, made: Option<&MadeSilence>) -> Result<bool, Failed> {
+        let config = &self.context.config;
+        if !config.counting.families.are_one(&muted.source, SOURCE) {
+            return Ok(false);
+        }
+        let mark = self.mark(&muted.key);
+        let live = self.live.iter().filter(|silence| silence.is_marked(&mark));
+        let live: Vec<&str> = live.map(|silence| &*silence.id).collect();
+        let made = made.filter(|made| live.contains(&&*made.silence_id));
+        let holds = made.filter(|made| made.ends_at == muted.until);
+        if holds.is_some() && live.len() == 1 {
+            return Ok(false);
+        }
+        let kept = match (holds, made) {
+            (Some(holds), _) => Some(&*holds.silence_id),
+            (None, Some(made)) => Some(&*made.silence_id),
+            (None, None) => live.first().copied(),
+        };
+        if holds.is_none() && !self.post(muted, kept, &mark).await? {
+            return Ok(false);
+        }
+        for other in live.into_iter().filter(|id| Some(*id) != kept) {
+            self.alertmanager.expire(other).await?;
+        }
+        Ok(true)
+    }
+
+    /// Makes the silence of a mute, or changes this one; false if none can be made.
+    async fn post(&self, muted: &Muted, id: Option<&str>, mark: &str) -> Result<bool, Failed> {
+        let labels: Labels = serde_json::from_value(muted.labels.clone()).unwrap_or_default();
+        let (made_of, settings) = (muted.made_of.as_ref(), &self.context.config.signature);
+        let Some(matchers) = matchers(&muted.signature, made_of, &labels, settings) else {
+            tracing::debug!(
+                anomaly.key = muted.key,
+                "no silence for a mute: no labels are the anomaly's alone"
+            );
+            return Ok(false);
+        };
+        let by = muted.by.as_deref().unwrap_or("an operator");
+        let why = match &muted.why {
+            Some(why) => format!("Muted in Tocsin by {by}: {why}"),
+            None => format!("Muted in Tocsin by {by}"),
+        };
+        let mut made = MadeSilence {
+            anomaly_key: muted.key.clone(),
+            silence_id: id.unwrap_or_default().to_owned(),
+            ends_at: Timestamp(0),
+        };
+        made_silences::keep(self.context.db.write(), &made).await?;
+        let new = NewSilence {
+            id,
+            matchers: &matchers,
+            starts_at: self.now,
+            ends_at: muted.until,
+            mark,
+            why: &why,
+        };
+        made.silence_id = self.alertmanager.silence(&new).await?;
+        made.ends_at = muted.until;
+        made_silences::keep(self.context.db.write(), &made).await?;
+        Ok(true)
+    }
+
+    /// What the silence of an anomaly is found again by.
+    fn mark(&self, key: &str) -> String {
+        format!("anomaly {key}, Tocsin {}", self.installation)
+    }
 }
 
-fn failed(context: &Context, error: &ApiError, done: u64) -> u64 {
+fn note(context: &Context, error: &ApiError) {
     context.metrics.alertmanager_errors.inc();
     tracing::warn!("cannot make or expire silences for mutes; the next pass tries again: {error}");
-    done
 }

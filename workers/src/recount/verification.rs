@@ -10,7 +10,9 @@ use tocsin::queue::Push;
 use tocsin::routines::Routine;
 use tocsin::store::audit::Actor;
 use tocsin::store::marks::{self, Mark};
+use tocsin::store::turns::{self, Begun, Turn};
 use tocsin::telemetry::metrics::ByFigure;
+use tocsin::time::Timestamp;
 use tocsin::verify::{self, Page};
 use uuid::Uuid;
 
@@ -22,11 +24,16 @@ const SLICE: Duration = Duration::from_secs(20);
 const STANDS_BACK: Duration = Duration::from_secs(60);
 /// More batches of alerts than this in the queue defer it.
 const BATCHES: u64 = 2;
-/// It is deferred for no longer than this in all. After that it checks one page at a time, and is deferred between two.
+/// It is deferred for no longer than this without a break. After that it checks one page at a time, and is deferred between
+/// two, until no alerts wait.
 const WAITS_AT_MOST: Duration = Duration::from_secs(3600);
 
+/// One whose jobs did nothing for so long is lost, and another one may begin.
+const LOST: Duration = Duration::from_secs(1800);
+
 /// Checks for as long as a job should run, and leaves the rest to another job. It reads every row, so it is deferred
-/// while more than a few batches of alerts wait, and checks slowly where they wait for longer than an hour.
+/// while more than a few batches of alerts wait, and checks slowly where they wait for an hour without a break. While one
+/// check is under way or waits, no other begins.
 ///
 /// # Errors
 /// A store cannot be reached now.
@@ -41,6 +48,11 @@ pub async fn verify(
         ..Actor::default()
     };
     let began = Instant::now();
+    let first = *so_far.first.get_or_insert(job);
+    if !is_the_one(context, first).await? {
+        tracing::info!("skipping a consistency check: another one is under way or waits");
+        return Ok(());
+    }
     if is_to_wait(context, &mut so_far).await? {
         return go_on(context, job, so_far, STANDS_BACK).await;
     }
@@ -101,6 +113,21 @@ pub async fn verify(
     }
 }
 
+/// Whether no other check is under way; this one is, from now on. Its end is the mark of the routine, which
+/// frees the turn.
+async fn is_the_one(context: &Context, first: Uuid) -> Result<bool, JobError> {
+    let turn = Turn {
+        name: Routine::Verify.mark(),
+        // Each has something to add.
+        asked_at: Timestamp(i64::MAX),
+        now: context.queues.store().now().await?,
+        lasts: LOST,
+        job: first,
+        is_again: true,
+    };
+    Ok(turns::begin(context.db.write(), &turn).await? == Begun::Now)
+}
+
 /// Enqueues a job for the rest.
 async fn go_on(
     context: &Context,
@@ -114,7 +141,7 @@ async fn go_on(
     Ok(context.queues.push(push).await?)
 }
 
-/// Whether alerts wait, and have not kept this check waiting for too long. Notes since when they do.
+/// Whether alerts wait, and have not kept this check waiting for too long. Notes since when they do without a break.
 async fn is_to_wait(context: &Context, so_far: &mut Verification) -> Result<bool, JobError> {
     if !is_busy(context).await? {
         so_far.waits_since = None;

@@ -91,7 +91,11 @@ impl Channel<'_> {
         if let Some(token) = self.token {
             match said(spec, "bearerToken") {
                 None => lines.push("bearerToken: none -> the webhook token".to_owned()),
-                Some(there) if !is_hidden(there) && there != token.expose() => {
+                // It may be another one; that it is replaced by itself does no harm.
+                Some(there) if is_hidden(there) => {
+                    lines.push("bearerToken: hidden -> the webhook token".to_owned());
+                }
+                Some(there) if there != token.expose() => {
                     lines.push("bearerToken: another -> the webhook token".to_owned());
                 }
                 Some(_) => {}
