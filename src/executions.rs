@@ -3,8 +3,8 @@
 //! | what | how |
 //! |---|---|
 //! | at most once on an incident | a unique key of incident and action, written under the anomaly's lock |
-//! | one at a time, so many in an hour | counted by index under the same lock |
-//! | nothing that a person should do | tiers 3 and 4 have no hooks; `suggest` waits for a click; while the anomaly is muted, `run` does, too; a stopped action is not recommended |
+//! | one at a time, the next after a verdict, so many in an hour | counted by index under the same lock |
+//! | nothing that a person should do | tiers 3 and 4 have no hooks; `suggest` waits for a click; while the anomaly is muted or somebody has acknowledged the incident, `run` does, too; a stopped action is not recommended |
 //! | a request is not lost | it is due in the row that the transaction writes, and pushed again while it is |
 //! | a request that comes twice is known | its `Idempotency-Key` is the row's id, whatever happens |
 
@@ -16,7 +16,7 @@ use crate::config::{Hook, hook_for};
 use crate::context::Context;
 use crate::domain::aggregation::Status;
 use crate::domain::execution::{
-    Before, Decision, Mode, Reason, Standing, State, decide, hindrance,
+    Before, Decision, Mode, Reason, Standing, State, decide, hindrance, taken,
 };
 use crate::domain::playbook::PlaybookKey;
 use crate::domain::recommendation::Recommendation;
@@ -29,7 +29,7 @@ use crate::recommendations::of_incident;
 use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::executions::{self, DueExecution, New, Wanted};
 use crate::store::incidents;
-use crate::store::repairs::breakers;
+use crate::store::repairs::{breakers, known};
 use crate::time::Timestamp;
 
 /// The hook for actions of a tier on an anomaly.
@@ -109,10 +109,16 @@ pub async fn decide_in(
     {
         return Ok(None);
     }
-    let is_muted = anomaly.mute().holds(now);
     let before = match hook.mode {
         Mode::Suggest => Before::default(),
-        Mode::Run => executions::before(tx, &anomaly.key, now).await?,
+        Mode::Run => {
+            let mut before = executions::before(tx, &anomaly.key, now).await?;
+            let unfinished = now.before(context.config.repairs.unfinished.0);
+            let since = (unfinished, incident.opened_at);
+            before.is_running =
+                before.is_running || known::is_one_unjudged(tx, &anomaly.key, since).await?;
+            before
+        }
     };
     let new = New {
         id: new_id(now),
@@ -128,7 +134,12 @@ pub async fn decide_in(
         at: now,
         until: now.after(hook.within.0),
     };
-    let (state, reason, wanted) = match decide(hook.mode, is_muted, before, hook.per_hour) {
+    let (state, reason, wanted) = match decide(
+        hook.mode,
+        left_to_people(&incident, anomaly, now),
+        before,
+        hook.per_hour,
+    ) {
         Decision::Wait => return Ok(None),
         Decision::Suggest => (State::Suggested, None, None),
         Decision::Refuse(reason) => (State::Refused, Some(reason), None),
@@ -142,6 +153,12 @@ pub async fn decide_in(
         id: new.id,
         incident: new.incident,
     }))
+}
+
+/// Why an incident is left to people now.
+fn left_to_people(incident: &Incident, anomaly: &Anomaly, now: Timestamp) -> Option<Reason> {
+    let is_acknowledged = incident.status == Status::Acknowledged;
+    taken(anomaly.mute().holds(now), is_acknowledged)
 }
 
 /// Writes down what was decided about a new execution. A suggestion is nothing that was done.
@@ -220,7 +237,10 @@ pub async fn hindered(
         has_hook: hook.is_some_and(|hook| hook.takes(execution.tier))
             && hook_of(context, anomaly, execution.tier).is_some(),
         is_stopped: !stopped.is_empty(),
-        is_muted: execution.wanted_by.is_none() && anomaly.mute().holds(now),
+        taken: match execution.wanted_by {
+            Some(_) => None,
+            None => left_to_people(incident, anomaly, now),
+        },
         expires_at: execution.expires_at.unwrap_or_default(),
     };
     Ok(hindrance(&standing, now))

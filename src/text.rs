@@ -436,6 +436,7 @@ texts! {
     rec_fix_after
     rec_count
     rec_tried
+    rec_tried_unjudged
     playbooks
     playbooks_lead
     no_playbooks
@@ -502,6 +503,7 @@ texts! {
     exec_expired
     exec_why_budget
     exec_why_muted
+    exec_why_acknowledged
     exec_why_stopped
     exec_why_resolved
     exec_why_no_hook

@@ -26,6 +26,15 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        ddl(manager, &["DROP TABLE made_silences"]).await
+        ddl(
+            manager,
+            &[
+                "DROP TABLE made_silences",
+                // The version before does not know this kind of message, nor these reasons.
+                "DELETE FROM notifications WHERE kind = 'playbook'",
+                "UPDATE executions SET reason = NULL WHERE reason IN ('muted', 'acknowledged')",
+            ],
+        )
+        .await
     }
 }

@@ -115,6 +115,9 @@ pub enum Reason {
     /// The anomaly was muted: nothing is run by itself meanwhile.
     #[sea_orm(string_value = "muted")]
     Muted,
+    /// Somebody had acknowledged the incident: nothing is run by itself then.
+    #[sea_orm(string_value = "acknowledged")]
+    Acknowledged,
     /// The action is stopped: it did not hold so often in a row.
     #[sea_orm(string_value = "stopped")]
     Stopped,
@@ -142,6 +145,7 @@ impl Reason {
         match self {
             Self::Budget => "budget",
             Self::Muted => "muted",
+            Self::Acknowledged => "acknowledged",
             Self::Stopped => "stopped",
             Self::Resolved => "resolved",
             Self::NoHook => "no_hook",
@@ -157,7 +161,7 @@ impl Reason {
 pub struct Before {
     /// Executions that were wanted within the last hour.
     pub in_hour: u32,
-    /// Whether one runs, or may run.
+    /// Whether one runs, or may run, or something was tried on the incident that is not judged yet.
     pub is_running: bool,
 }
 
@@ -170,20 +174,32 @@ pub enum Decision {
     Ask,
     /// To leave it to people.
     Refuse(Reason),
-    /// To decide again when what runs is over.
+    /// To decide again when what runs is over and judged.
     Wait,
 }
 
-/// What to do about a recommended action that was not asked for on its incident. Who mutes an anomaly knows of it, and
-/// may be at work on it: nothing is run then without a click.
+/// Why an incident is left to people: who mutes an anomaly or acknowledges an incident knows of it, and may be at work
+/// on it. Nothing is run then without a click.
 #[must_use]
-pub const fn decide(mode: Mode, is_muted: bool, before: Before, per_hour: u32) -> Decision {
-    match mode {
-        Mode::Suggest => Decision::Suggest,
-        Mode::Run if is_muted => Decision::Refuse(Reason::Muted),
-        Mode::Run if before.is_running => Decision::Wait,
-        Mode::Run if before.in_hour >= per_hour => Decision::Refuse(Reason::Budget),
-        Mode::Run => Decision::Ask,
+pub const fn taken(is_muted: bool, is_acknowledged: bool) -> Option<Reason> {
+    if is_muted {
+        Some(Reason::Muted)
+    } else if is_acknowledged {
+        Some(Reason::Acknowledged)
+    } else {
+        None
+    }
+}
+
+/// What to do about a recommended action that was not asked for on its incident.
+#[must_use]
+pub const fn decide(mode: Mode, taken: Option<Reason>, before: Before, per_hour: u32) -> Decision {
+    match (mode, taken) {
+        (Mode::Suggest, _) => Decision::Suggest,
+        (Mode::Run, Some(reason)) => Decision::Refuse(reason),
+        (Mode::Run, None) if before.is_running => Decision::Wait,
+        (Mode::Run, None) if before.in_hour >= per_hour => Decision::Refuse(Reason::Budget),
+        (Mode::Run, None) => Decision::Ask,
     }
 }
 
@@ -196,8 +212,8 @@ pub struct Standing {
     pub has_hook: bool,
     /// Whether the action is stopped.
     pub is_stopped: bool,
-    /// Whether the anomaly is muted, and nobody clicked.
-    pub is_muted: bool,
+    /// Why it is left to people, if nobody clicked.
+    pub taken: Option<Reason>,
     /// Until when the request makes sense.
     pub expires_at: Timestamp,
 }
@@ -211,8 +227,8 @@ pub fn hindrance(standing: &Standing, now: Timestamp) -> Option<Reason> {
         Some(Reason::Resolved)
     } else if standing.is_stopped {
         Some(Reason::Stopped)
-    } else if standing.is_muted {
-        Some(Reason::Muted)
+    } else if let Some(reason) = standing.taken {
+        Some(reason)
     } else if standing.expires_at <= now {
         Some(Reason::Late)
     } else {
@@ -245,13 +261,20 @@ mod tests {
             (Mode::Run, before(0, true), Decision::Wait),
             (Mode::Run, before(2, true), Decision::Wait),
         ] {
-            let decided = decide(mode, false, before, 2);
+            let decided = decide(mode, None, before, 2);
             assert_eq!(decided, expected, "{mode:?} {before:?}");
-            let muted = match mode {
-                Mode::Suggest => Decision::Suggest,
-                Mode::Run => Decision::Refuse(Reason::Muted),
-            };
-            assert_eq!(decide(mode, true, before, 2), muted, "{mode:?} {before:?}");
+            for (is_muted, is_acknowledged, reason) in [
+                (true, false, Reason::Muted),
+                (true, true, Reason::Muted),
+                (false, true, Reason::Acknowledged),
+            ] {
+                let left = match mode {
+                    Mode::Suggest => Decision::Suggest,
+                    Mode::Run => Decision::Refuse(reason),
+                };
+                let taken = taken(is_muted, is_acknowledged);
+                assert_eq!(decide(mode, taken, before, 2), left, "{mode:?} {before:?}");
+            }
         }
     }
 
@@ -261,7 +284,7 @@ mod tests {
             is_resolved: false,
             has_hook: true,
             is_stopped: false,
-            is_muted: false,
+            taken: None,
             expires_at: NOW.after(HOUR),
         };
         for (standing, expected) in [
@@ -290,7 +313,7 @@ mod tests {
             ),
             (
                 Standing {
-                    is_muted: true,
+                    taken: Some(Reason::Muted),
                     ..fine
                 },
                 Some(Reason::Muted),

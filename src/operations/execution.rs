@@ -66,7 +66,7 @@ pub(super) async fn ask_in(
         return Err(Conflict::ExecutionRunning.into());
     }
     // A click is all that sets `suggest` apart.
-    if let Decision::Refuse(Reason::Budget) = decide(Mode::Run, false, before, hook.per_hour) {
+    if let Decision::Refuse(Reason::Budget) = decide(Mode::Run, None, before, hook.per_hour) {
         return Err(Conflict::ExecutionBudget {
             per_hour: hook.per_hour,
         }

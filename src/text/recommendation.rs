@@ -125,16 +125,17 @@ pub fn failed_fix(text: &Text, fix: &FailedFix) -> String {
 }
 
 fn tried(text: &Text, one: &Tried) -> String {
-    let (tried, held) = (
-        plural(text.n_times, one.attempts),
-        plural(text.n_times, one.held),
-    );
+    let said = match one.verdicts {
+        0 => text.rec_tried_unjudged,
+        _ => text.rec_tried,
+    };
     let places = [
         ("action", &*one.action),
-        ("tried", &*tried),
-        ("held", &*held),
+        ("tried", &*plural(text.n_times, one.attempts)),
+        ("held", &*one.held.to_string()),
+        ("verdicts", &*one.verdicts.to_string()),
     ];
-    fill(text.rec_tried, &places)
+    fill(said, &places)
 }
 
 #[cfg(test)]

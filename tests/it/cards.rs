@@ -36,7 +36,7 @@ on_all! {
         assert!(card().shown.contains("Acknowledged by ann"), "{}", card().shown);
         h.post(&format!("{path}/repairs"), json!({"action": "restart_pod", "success": true})).await;
         h.drain().await;
-        assert!(card().shown.contains("1 of 1 helped"), "{}", card().shown);
+        assert!(card().shown.contains("1, 1 reported to have helped"), "{}", card().shown);
         h.send_and_drain(vec![resolved(a, h.now()), resolved(b, h.now())]).await;
         assert!(card().shown.contains("Resolved: the alert ended"), "{}", card().shown);
         h.advance(MINUTE);

@@ -18,6 +18,7 @@ use tocsin_workers::notifiers::recorder::{Recording, recorders};
 use tocsin_workers::simulation::{Folder, Scenario, alone, play_into};
 use tocsin_workers::workers_with;
 use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -50,7 +51,14 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let config = Config::with(&scenario.settings).context("the demo's scenario")?;
     say("Playing two weeks on call …");
     let began = Instant::now();
-    let firing = played(Arc::clone(&folder), scenario, config.clone()).await?;
+    let firing = tokio::select! {
+        firing = played(Arc::clone(&folder), scenario, config.clone()) => firing?,
+        // Its runtime ends with the program, and nobody else has the folder.
+        stopped = tokio::signal::ctrl_c() => {
+            folder.remove();
+            return Ok(stopped?);
+        }
+    };
     let took = began.elapsed();
 
     let config = Config {
@@ -88,7 +96,10 @@ async fn played(
         let runtime = Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(Box::pin(play_into(&folder, &scenario, config)))
     };
-    tokio::task::spawn_blocking(play).await?
+    // A thread of its own keeps nobody waiting who stops the program meanwhile.
+    let (sender, played) = oneshot::channel();
+    std::thread::spawn(move || drop(sender.send(play())));
+    played.await?
 }
 
 /// Sends what still fires again until it is stopped, and forgets the messages that nobody gets.

@@ -11,6 +11,23 @@ use crate::time::Timestamp;
 /// The most repairs that did not hold that are read.
 const DISPROVED: u64 = 200;
 
+/// Whether something was tried on a locked anomaly that is not judged yet: it began after the first of these times and
+/// has not finished, or it finished after the second.
+///
+/// # Errors
+/// The database fails.
+pub async fn is_one_unjudged(
+    tx: &impl ConnectionTrait,
+    key: &str,
+    (unfinished, finished): (Timestamp, Timestamp),
+) -> Result<bool, DbErr> {
+    let sql = "SELECT id FROM repairs WHERE anomaly_key = $1 AND verdict IS NULL \
+                   AND repaired_at > CASE WHEN unfinished THEN $2 ELSE $3 END LIMIT 1";
+    let values = [Value::from(key), unfinished.0.into(), finished.0.into()];
+    let sql = statement(tx.get_database_backend(), sql, values);
+    Ok(tx.query_one_raw(sql).await?.is_some())
+}
+
 /// What is known of an anomaly's actions.
 #[derive(Clone, Debug, Default)]
 pub struct OfAnomaly {

@@ -138,11 +138,11 @@ fn foot(visit: &PageRequest, here: Section) -> Markup {
                 (role) " · " (parts::at(visit.now))
             }
             p { a href=(api.path) aria-current=[(here.path == api.path).then_some("page")] { ((api.name)(text)) } }
-            p.told {
-                button.plain #desktop hidden aria-pressed="false" { (text.desktop) } " "
-                button.plain #sound hidden aria-pressed="false" { (text.sound) }
+            p.keys {
+                button.plain #desktop hidden { (text.desktop) }
+                button.plain #sound hidden { (text.sound) }
+                button.plain #keys hidden { (text.keys) } " " (text.keys_list)
             }
-            p.keys { button.plain #keys hidden aria-pressed="true" { (text.keys) } " " (text.keys_list) }
             form.inline method="post" action="/language" {
                 input type="hidden" name="to" value=(visit.address);
                 @for lang in Lang::ALL {

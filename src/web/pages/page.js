@@ -296,8 +296,11 @@
   const keep_here = (name, value) => {
     try { localStorage.setItem(name, value); } catch { /* a browser that keeps nothing */ }
   };
+  // A browser lets a page sound only after somebody has clicked or typed in it.
+  let audio = null;
   const beep = () => {
-    const audio = new AudioContext();
+    if (!audio) audio = new AudioContext();
+    if (audio.state !== "running") { audio.resume(); return; }
     const tone = audio.createOscillator();
     const volume = audio.createGain();
     tone.frequency.value = 880;
@@ -306,17 +309,17 @@
     tone.connect(volume).connect(audio.destination);
     tone.start();
     tone.stop(audio.currentTime + 0.6);
-    tone.addEventListener("ended", () => audio.close());
   };
   const notify = (incident) => {
+    if (kept_here("desktop") === "on" && Notification.permission === "granted") {
+      const place = [incident.severity, incident.service].filter(Boolean).join(" · ");
+      const note = new Notification(incident.title, { body: place, tag: incident.id, icon: icon.href });
+      note.addEventListener("click", () => {
+        focus();
+        location.assign(reached(`incidents/${incident.id}`));
+      });
+    }
     if (kept_here("sound") === "on") beep();
-    if (kept_here("desktop") !== "on" || Notification.permission !== "granted") return;
-    const place = [incident.severity, incident.service].filter(Boolean).join(" · ");
-    const note = new Notification(incident.title, { body: place, tag: incident.id, icon: icon.href });
-    note.addEventListener("click", () => {
-      focus();
-      location.assign(reached(`incidents/${incident.id}`));
-    });
   };
   const title = document.title;
   const icon = document.querySelector("link[rel=icon]");
@@ -359,7 +362,19 @@
   if ("Notification" in window) {
     choice("desktop", async () => await Notification.requestPermission() === "granted");
   }
-  choice("sound", () => { beep(); return true; });
+  choice("sound", async () => {
+    if (!audio) audio = new AudioContext();
+    await audio.resume();
+    beep();
+    return true;
+  });
+  for (const event of ["pointerdown", "keydown"]) {
+    addEventListener(event, () => {
+      if (kept_here("sound") !== "on") return;
+      if (!audio) audio = new AudioContext();
+      if (audio.state !== "running") audio.resume();
+    }, { passive: true });
+  }
 
   // Keys, unless somebody writes or does not want them.
   const toggle = document.getElementById("keys");

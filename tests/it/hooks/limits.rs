@@ -85,6 +85,24 @@ on_both! {
         h.finish().await;
     }
 
+    async fn what_somebody_acknowledged_is_left_to_them(on) {
+        let (h, receiver) = start(on, "run", json!({})).await;
+        h.pause("execute", true).await;
+        h.send(vec![alert("Loop", "a", h.now())]).await;
+        h.until("SELECT count(*) FROM executions WHERE state = 'asking'", 1).await;
+        let incident = h.newest_id().await;
+        let path = format!("/api/v1/incidents/{incident}/acknowledge");
+        assert_eq!(h.post(&path, json!({"operator": "ann"})).await.0, 200);
+        h.pause("execute", false).await;
+        h.drain().await;
+        let refused = h.executions(&incident).await;
+        assert_eq!((&refused[0]["state"], &refused[0]["reason"]), (&json!("refused"), &json!("acknowledged")));
+        assert!(receiver.deliveries().is_empty());
+        let page = h.page_in("en", &format!("/incidents/{incident}")).await;
+        assert!(page.contains("somebody had acknowledged the incident"), "{page}");
+        h.finish().await;
+    }
+
     async fn executions_of_an_anomaly_are_one_at_a_time_and_so_many_in_an_hour(on) {
         let (h, receiver) = start(on, "run", json!({"per_hour": 2})).await;
         let mut asked = Vec::new();
@@ -97,6 +115,11 @@ on_both! {
                 assert_eq!(receiver.deliveries().len(), 1);
                 let first = &receiver.deliveries()[0].id;
                 assert_eq!(h.reports(first, "finished", json!({"success": true})).await.0, 200);
+                h.drain().await;
+                // Whether it helped is known after the quiet time.
+                assert_eq!(receiver.deliveries().len(), 1);
+                h.advance(33 * MINUTE);
+                h.recount().await;
                 h.drain().await;
             }
             asked.push(receiver.deliveries().len());

@@ -58,6 +58,11 @@ impl Folder {
         Ok(Self(folder))
     }
 
+    /// Removes it now.
+    pub fn remove(&self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+
     fn database(&self) -> String {
         self.0.join("simulation.db").display().to_string()
     }
@@ -65,7 +70,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        self.remove();
     }
 }
 

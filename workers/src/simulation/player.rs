@@ -28,7 +28,7 @@ use super::{Entry, Kind, Outcome};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// How often recount runs where nobody looks at what follows.
-const UNWATCHED: Duration = Duration::from_secs(30 * 60);
+const UNWATCHED: Duration = Duration::from_secs(60 * 60);
 /// What follows from a step within this time is awaited before expectations are checked.
 const AT_ONCE: Duration = Duration::from_secs(2);
 

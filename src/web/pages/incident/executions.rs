@@ -83,6 +83,7 @@ const fn reason_word(text: &Text, reason: Reason) -> &'static str {
     match reason {
         Reason::Budget => text.exec_why_budget,
         Reason::Muted => text.exec_why_muted,
+        Reason::Acknowledged => text.exec_why_acknowledged,
         Reason::Stopped => text.exec_why_stopped,
         Reason::Resolved => text.exec_why_resolved,
         Reason::NoHook => text.exec_why_no_hook,

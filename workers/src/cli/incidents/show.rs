@@ -296,7 +296,7 @@ fn repairs(incident: &Value, now: Timestamp) -> String {
     let ago = time(incident, &stats("last_repair_time"))
         .map(|at| format!(", {} ago", age::short(now.since(at))))
         .unwrap_or_default();
-    format!("{tried} tried on this anomaly, {helped} helped; last: {last}{ago}")
+    format!("{tried} tried on this anomaly, {helped} reported to have helped; last: {last}{ago}")
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ fn an_incident_says_what_it_is_and_why() {
       flapping        since 2026-11-22T21:08:29.102Z (20m ago)
       frequency       2 in 1h, 8 in 24h, 8 in 7d, 9 in 30d
       firings         2, 1 still firing
-      repairs         2 tried on this anomaly, 1 helped; last: restart_pod, 2h ago
+      repairs         2 tried on this anomaly, 1 reported to have helped; last: restart_pod, 2h ago
       opened          2026-11-22T21:25:29.102Z (3m ago)
       stale since     2026-11-22T21:26:29.102Z (2m ago)
       source          alertmanager
