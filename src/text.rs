@@ -408,6 +408,8 @@ texts! {
     effective_yes
     effective_no
     effective_few
+    effective_unknown
+    weighed_n
     held_first
     held_more
     nothing_held

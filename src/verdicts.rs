@@ -18,7 +18,8 @@ use crate::config::QuietOf;
 use crate::context::Context;
 use crate::domain::effectiveness::{Counted, bucket};
 use crate::domain::verdict::{
-    Baseline, Blindness, Evidence, Judgement, Tried, Verdict, baseline, judge as decide,
+    Baseline, Blindness, Evidence, Judgement, Tried, Verdict, VerdictReason, baseline,
+    judge as decide,
 };
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::repairs::Model as Repair;
@@ -69,8 +70,9 @@ pub async fn silences(context: &Context, key: &str) -> Result<Vec<Timestamp>, Db
     Ok(found.unwrap_or_default().into_iter().map(since).collect())
 }
 
-/// Judges those of these repairs of an anomaly whose quiet time was over at `heard`. `silences` says since when its
-/// alert is silenced.
+/// Judges those of these repairs of an anomaly whose quiet time was over at `heard`, and before that those after which
+/// it fired again first: whatever follows, that is the verdict at its end, too. `silences` says since when its alert is
+/// silenced.
 ///
 /// # Errors
 /// The database; nothing was written then.
@@ -93,9 +95,7 @@ pub async fn judge(
     let (mut deltas, mut kept) = (Vec::new(), Vec::new());
     for repair in &repairs {
         let quiet = quiet_of(context, &anomaly, repair);
-        if repair.repaired_at.after(quiet + GRACE) > heard {
-            continue;
-        }
+        let is_early = repair.repaired_at.after(quiet + GRACE) > heard;
         let until = repair.repaired_at.after(quiet);
         let silenced = repair.silenced
             || repair.verdict.is_none() && silences.iter().any(|since| *since < until);
@@ -103,6 +103,9 @@ pub async fn judge(
             kept.push(repair.id);
             continue;
         };
+        if is_early && judgement.reason != VerdictReason::FiredAgain {
+            continue;
+        }
         if is_given(repair, &judgement) {
             kept.push(repair.id);
             continue;

@@ -2,8 +2,8 @@
 //!
 //! The playbook of an incident says which actions there are; without one, the actions that are known to hold are taken,
 //! by their class. From the incident's tier on, the first tier that has something to recommend is taken. In a tier,
-//! an action that does better than nothing comes first, the surest of these; what is not decided keeps the playbook's
-//! order. An action that did not hold twice within [`DAY`] waits for the rest of that time, and one that does worse
+//! an action that does better than nothing comes first, the surest of these, or one that held where there is nothing to
+//! compare it with; what is not decided keeps the playbook's order. An action that did not hold twice within [`DAY`] waits for the rest of that time, and one that does worse
 //! than nothing is left out, as is one that is stopped because it did not hold so often in a row anywhere: so the tier
 //! rises. Where an alarm mostly ends by itself and no action does better,
 //! waiting is recommended in its place.
@@ -30,7 +30,7 @@ use candidates::{Candidate, Comparison};
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How often an action may be disproved on an anomaly within [`DAY`] before it waits.
 pub const ENOUGH: usize = 2;
-/// An alarm mostly ends by itself if at least this share of its firings is likely to.
+/// An alarm mostly ends by itself if at least this share of its episodes is likely to.
 const MOSTLY: f64 = 0.5;
 /// The deepest tier at which waiting may be recommended: deeper ones are not about the present firing.
 const WAITS_TO: Tier = Tier::Mitigate;

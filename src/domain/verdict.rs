@@ -238,7 +238,8 @@ pub struct Evidence<'a> {
     pub limits: &'a StaleLimits,
 }
 
-/// Judges a repair whose quiet time is over. From rows alone: judged again, it comes to the same.
+/// Judges a repair whose quiet time is over. From rows alone: judged again, it comes to the same. That it fired again
+/// is as certain before the time is over, since what happens first decides.
 #[must_use]
 pub fn judge(repair: &Tried, quiet: Duration, seen: &Evidence<'_>) -> Judgement {
     let (done, until) = (repair.finished_at, repair.finished_at.after(quiet));

@@ -267,8 +267,8 @@ mod tests {
             (
                 Rule::Wait,
                 own(),
-                "Wait: with nothing done it stayed quiet 1 of 9 times, and no action does better.",
-                "先觀察：不處理時 9 次中有 1 次自行平息，沒有更好的動作。",
+                "Wait: with nothing done it stayed quiet 1 of 9 times, and no action is known to do better.",
+                "先觀察：不處理時 9 次中有 1 次自行平息，目前沒有已知更有效的動作。",
             ),
         ] {
             let found = found(rule, figures);

@@ -61,10 +61,24 @@ pub fn held<'a>(text: &Text, actions: impl IntoIterator<Item = (&'a str, i64, i6
     said.collect::<Vec<_>>().join(text.comma)
 }
 
+/// The number of verdicts by weight, to a tenth, where that is another than their number.
+#[must_use]
+pub fn weighed(verdicts: i64, weight: f64) -> Option<String> {
+    let weight = format!("{weight:.1}");
+    (weight != format!("{verdicts}.0")).then_some(weight)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::text::{EN, ZH_TW};
+
+    #[test]
+    fn a_weight_is_said_where_it_is_not_the_number() {
+        assert_eq!(weighed(9, 8.62), Some("8.6".to_owned()));
+        assert_eq!(weighed(9, 8.96), None);
+        assert_eq!(weighed(0, 0.0), None);
+    }
 
     #[test]
     fn how_often_actions_held_is_said_as_people_say_it() {

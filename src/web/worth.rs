@@ -21,7 +21,7 @@ use crate::time::{Timestamp, millis};
 pub(super) struct NothingDone {
     /// For how long it had to stay quiet, in milliseconds.
     pub(super) quiet_ms: i64,
-    /// Firings that ended without a repair, and after which it could be seen.
+    /// Episodes that ended without a repair, and after which it could be seen. Firings that overlap are one.
     pub(super) episodes: i64,
     /// Those after which it stayed quiet for as long.
     pub(super) held: i64,
@@ -66,8 +66,18 @@ pub(super) struct ActionFigures {
     /// The last repair with it.
     pub(super) last_at: Timestamp,
     /// Whether it does better than nothing: its lower bound is above the baseline's share. Null with fewer verdicts
-    /// than `effectiveness.min_verdicts`.
+    /// than `effectiveness.min_verdicts`, and if it held but there is no baseline to compare it with.
     pub(super) effective: Option<bool>,
+    /// Whether there are enough verdicts to say something.
+    #[serde(skip)]
+    pub(super) is_judged: bool,
+}
+
+impl ActionFigures {
+    /// The number of verdicts by weight, to a tenth, where that is another than their number.
+    pub(super) fn weighed(&self) -> Option<String> {
+        repairs::weighed(self.verdicts, self.weighed_verdicts)
+    }
 }
 
 /// What actions were worth on something.
@@ -160,7 +170,8 @@ pub(super) async fn table(
         let worth = Worth::of(&kept, settings.half_life.0, now);
         let (_, baseline) = nothing(class);
         let effective = worth.is_effective(baseline, least);
-        figures_of(action, class, &worth, effective)
+        let is_judged = worth.is_judged(least);
+        figures_of(action, class, &worth, (effective, is_judged))
     };
     let mut actions: Vec<ActionFigures> = kept.into_iter().map(figures).collect();
     actions.sort_by(|a, b| {
@@ -190,7 +201,7 @@ fn figures_of(
     action: String,
     class: Option<RepairClass>,
     worth: &Worth,
-    effective: Option<bool>,
+    (effective, is_judged): (Option<bool>, bool),
 ) -> ActionFigures {
     let counted = worth.counted;
     ActionFigures {
@@ -211,6 +222,7 @@ fn figures_of(
         p90_quiet_ms: worth.p90_ms,
         last_at: worth.last_at,
         effective,
+        is_judged,
     }
 }
 

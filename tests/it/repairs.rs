@@ -11,7 +11,6 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tocsin::config::Secret;
 use tocsin_workers::{presence, recount};
-
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -126,6 +125,40 @@ on_all! {
         assert_eq!(worth["summary"], "restart_pod held 1 of 2 times", "{worth:#}");
         let metrics = h.metrics().await;
         assert!(metrics.contains("tocsin_repair_verdicts_total{verdict=\"disproved\"} 1"), "{metrics}");
+        h.finish().await;
+    }
+
+    async fn what_fires_again_is_disproved_at_once_and_stays_so(on) {
+        let h = Harness::start(on).await;
+        let firing = alert("Loop", "a", h.now());
+        h.send_and_drain(vec![firing.clone()]).await;
+        h.advance(MINUTE);
+        let id = h.repaired("restart_pod", true).await;
+        h.advance(MINUTE);
+        h.send_and_drain(vec![resolved(firing, h.now())]).await;
+        h.recount().await;
+        assert_eq!(h.repair(&id).await["verdict"], Value::Null);
+        h.advance(MINUTE * 3);
+        let again = alert("Loop", "a", h.now());
+        h.send_and_drain(vec![again.clone()]).await;
+        h.recount().await;
+        let early = h.repair(&id).await;
+        assert_eq!((&early["verdict"], &early["verdict_reason"]), (&json!("disproved"), &json!("fired_again")));
+        // The next one is quiet so far, which says nothing yet.
+        h.advance(MINUTE);
+        let next = h.repaired("rollback", true).await;
+        h.advance(MINUTE);
+        h.send_and_drain(vec![resolved(again, h.now())]).await;
+        h.recount().await;
+        assert_eq!(h.repair(&next).await["verdict"], Value::Null);
+        // At the end it is the same.
+        h.advance(QUIET);
+        h.recount().await;
+        assert_eq!(h.repair(&id).await["verdict"], "disproved");
+        assert_eq!(h.repair(&next).await["verdict"], "verified");
+        let (_, page) = h.post("/api/v1/recount/verify", json!({})).await;
+        assert_eq!(page["drifted"], json!({}), "{page:#}");
+        assert_eq!(h.effectiveness().await["summary"], "rollback held 1 of 1 times, restart_pod 0 of 1");
         h.finish().await;
     }
 

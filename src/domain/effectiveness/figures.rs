@@ -127,11 +127,20 @@ impl Worth {
         }
     }
 
-    /// Whether the action does better than nothing: none if too few verdicts are there to say. What is counted must
-    /// be enough, and what is likely must beat what happens by itself.
+    /// Whether there are enough verdicts to say something of the action.
+    #[must_use]
+    pub fn is_judged(&self, least: i64) -> bool {
+        self.counted.verdicts() >= least.max(1)
+    }
+
+    /// Whether the action does better than nothing: none if too few verdicts are there to say, or if it held and what
+    /// happens by itself is not known. What is counted must be enough, and what is likely must beat what happens by
+    /// itself.
     #[must_use]
     pub fn is_effective(&self, nothing: Baseline, least: i64) -> Option<bool> {
-        (self.counted.verdicts() >= least.max(1)).then(|| self.lower_bound > nothing.share())
+        let is_compared = nothing.episodes > 0 || self.counted.verified == 0;
+        let is_known = self.is_judged(least) && is_compared;
+        is_known.then(|| self.lower_bound > nothing.share())
     }
 }
 
@@ -195,7 +204,10 @@ mod tests {
     fn an_action_is_effective_if_what_is_likely_beats_nothing() {
         let nothing = |held, episodes| Baseline { episodes, held };
         for (verified, disproved, baseline, expected) in [
-            (4, 0, nothing(0, 0), Some(true)),
+            // There is nothing to compare with; what never held is no better all the same.
+            (4, 0, nothing(0, 0), None),
+            (0, 3, nothing(0, 0), Some(false)),
+            (4, 0, nothing(0, 10), Some(true)),
             (4, 0, nothing(3, 10), Some(true)),
             // It ends by itself as often as not: four good ones are too few to tell.
             (4, 0, nothing(6, 10), Some(false)),

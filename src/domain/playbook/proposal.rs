@@ -7,7 +7,8 @@
 //!
 //! - Within a tier, an action moves before those that it does better than, and a hopeless one to the end.
 //! - If every action of a tier is judged and none does better than nothing, the surest of the next tier moves up to it,
-//!   if it does better than nothing and than each of them; the hopeless ones move down in its place. A tier is not left
+//!   if it does better than nothing and than each of them. Where it is not known how often an alarm ends by itself, what
+//!   held is neither better than nothing nor not; the hopeless ones move down in its place. A tier is not left
 //!   without an action for that.
 //! - What is not judged stays where it is, but for those that move past it.
 //!
@@ -66,8 +67,10 @@ impl Judged {
         self.weighed_held / self.weighed_verdicts.max(f64::MIN_POSITIVE)
     }
 
-    fn is_better_than_nothing(&self) -> bool {
-        self.least() > self.nothing.share()
+    /// Whether it does better than nothing; none if it held, and how nothing does is not known.
+    fn is_better_than_nothing(&self) -> Option<bool> {
+        let is_known = self.nothing.episodes > 0 || self.held == 0;
+        is_known.then(|| self.least() > self.nothing.share())
     }
 }
 
@@ -211,14 +214,14 @@ impl View<'_> {
         let (upper, lower) = (&playbook.actions(upper).0, &playbook.actions(lower).0);
         let is_spent = |action: &String| {
             self.of(action)
-                .is_some_and(|judged| !judged.is_better_than_nothing())
+                .is_some_and(|judged| judged.is_better_than_nothing() == Some(false))
         };
         if !upper.iter().all(is_spent) {
             return None;
         }
         let may = lower.iter().filter(|action| {
             let judged = self.of(action);
-            judged.is_some_and(Judged::is_better_than_nothing)
+            judged.is_some_and(|judged| judged.is_better_than_nothing() == Some(true))
                 && upper.iter().all(|other| self.is_better(action, other))
         });
         let least = |action: &str| self.of(action).map_or(0.0, Judged::least);

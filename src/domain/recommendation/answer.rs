@@ -37,7 +37,7 @@ pub enum Rule {
     Held,
     /// It is the first of its playbook's tier of which nothing else is known.
     InOrder,
-    /// The alarm mostly ends by itself, and no action does better.
+    /// The alarm mostly ends by itself, and no action is known to do better.
     Wait,
     /// None is left: each did not hold twice within 24 hours, does worse than doing nothing, or is stopped.
     NoneLeft,
@@ -67,11 +67,12 @@ pub struct Figures {
     pub verdicts: i64,
     /// The least share that is likely to hold, from 0 to 1.
     pub lower_bound: f64,
-    /// Whether it does better than doing nothing; null with fewer verdicts than `effectiveness.min_verdicts`.
+    /// Whether it does better than doing nothing; null with fewer verdicts than `effectiveness.min_verdicts`, and if
+    /// it held but there is nothing to compare it with.
     pub effective: Option<bool>,
-    /// Firings that ended with nothing done and after which it stayed quiet.
+    /// Episodes that ended with nothing done and after which it stayed quiet.
     pub nothing_held: i64,
-    /// Firings that ended with nothing done.
+    /// Episodes that ended with nothing done.
     pub nothing_episodes: i64,
 }
 

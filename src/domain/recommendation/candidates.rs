@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 /// How an action stands beside doing nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
-    /// It does better.
+    /// It does better; or it held, and it is not known how nothing does.
     Better,
     /// It may do better or not.
     Even,
@@ -138,7 +138,9 @@ fn figures(
     let wider = of(FiguresOf::AlertName, inputs.wider);
     let all = [own, wider].into_iter().flatten();
     let all: Vec<_> = all.filter(|(_, found)| found.verdicts > 0).collect();
-    let enough = all.iter().find(|(_, found)| found.effective.is_some());
+    let enough = all
+        .iter()
+        .find(|(comparison, _)| *comparison != Comparison::Unjudged);
     match enough.or_else(|| all.first()) {
         Some((comparison, found)) => (*comparison, Some(found.clone())),
         None => (Comparison::Unjudged, None),
@@ -161,6 +163,8 @@ fn of_known(
         Some(true) => Comparison::Better,
         Some(false) if is_worse => Comparison::Worse,
         Some(false) => Comparison::Even,
+        // It held, and there is nothing to compare with.
+        None if worth.is_judged(inputs.min_verdicts) => Comparison::Better,
         None => Comparison::Unjudged,
     };
     let figures = Figures {

@@ -97,6 +97,12 @@ fn the_playbook_s_order_holds_until_something_is_known() {
         brief(&case.recommendation()),
         (Some("restart_pod"), 1, Rule::InOrder)
     );
+    // What held comes first even if it is not known how often the alarm ends by itself; but that it is better is not
+    // said.
+    case.own = known(&[("restart_node", 4, 0)], (0, 0));
+    let found = case.recommendation();
+    assert_eq!(brief(&found), (Some("restart_node"), 1, Rule::Held));
+    assert_eq!(found.figures.unwrap().effective, None);
     case.own = known(&[("restart_node", 4, 0), ("restart_pod", 3, 2)], (1, 10));
     let found = case.recommendation();
     assert_eq!(brief(&found), (Some("restart_node"), 1, Rule::Held));

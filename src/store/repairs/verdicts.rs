@@ -25,18 +25,22 @@ pub struct DueRepair {
     pub repaired_at: Timestamp,
 }
 
-/// At most `limit` repairs that finished up to `upto` and are not judged, after the place where the last page
-/// ended, the oldest first.
+/// At most `limit` repairs that are not judged and finished up to `upto`, or whose anomaly fired again since, after the
+/// place where the last page ended, the oldest first. Of those that finished later, all have finished within the
+/// shortest quiet time.
 pub async fn due(
     db: &impl ConnectionTrait,
     upto: Timestamp,
     (after, id): (Timestamp, Uuid),
     limit: u64,
 ) -> Result<Vec<DueRepair>, DbErr> {
-    let sql = "SELECT id, anomaly_key, repaired_at FROM repairs \
-               WHERE judged_at IS NULL AND NOT unfinished AND repaired_at <= $1 \
-                   AND repaired_at >= $2 AND (repaired_at > $2 OR id > $3) \
-               ORDER BY repaired_at, id LIMIT $4";
+    let sql = "SELECT p.id, p.anomaly_key, p.repaired_at FROM repairs p \
+               WHERE p.judged_at IS NULL AND NOT p.unfinished \
+                   AND p.repaired_at >= $2 AND (p.repaired_at > $2 OR p.id > $3) \
+                   AND (p.repaired_at <= $1 OR EXISTS (SELECT 1 FROM occurrences o \
+                       WHERE o.anomaly_key = p.anomaly_key AND o.occurred_at > p.repaired_at \
+                           AND o.starts_at > p.repaired_at AND o.series IS NOT NULL)) \
+               ORDER BY p.repaired_at, p.id LIMIT $4";
     let values = [Value::from(upto.0), after.0.into(), id.into(), limit.into()];
     read(db, sql, values).await
 }

@@ -70,12 +70,16 @@ fn row(visit: &PageRequest, action: &ActionFigures) -> Markup {
     let assessment = match action.effective {
         Some(true) => html! { span.good { (text.effective_yes) } },
         Some(false) => html! { span.bad { (text.effective_no) } },
+        None if action.is_judged => html! { (text.effective_unknown) },
         None => html! { (text.effective_few) },
     };
     html! {
         tr {
             th scope="row" { code { (action.action) } " " small { (class_name(text, action.class)) } }
-            td.n { (action.verified) " / " (action.verdicts) }
+            td.n {
+                (action.verified) " / " (action.verdicts)
+                @if let Some(n) = action.weighed() { " " small { (fill(text.weighed_n, &[("n", &n)])) } }
+            }
             td { @if action.verdicts > 0 { (charts::share((action.lower_bound * 100.0) as i64, 100)) } }
             td { (assessment) }
             td.n { (action.attempts) }

@@ -31,6 +31,17 @@ impl Harness {
         assert_eq!(status, if is_in_settings { 409 } else { 200 });
         self.held("restart_pod", 0, 9).await;
         self.held("rollback", 4, 0).await;
+        self.seldom_ends_by_itself().await;
+    }
+
+    /// Nine episodes with nothing done, after none of which it stayed quiet.
+    async fn seldom_ends_by_itself(&self) {
+        self.execute(&format!(
+            "INSERT INTO baselines (scope, subject, quiet_ms, episodes, held, as_of) \
+             SELECT 'anomaly', key, 1800000, 9, 0, {} FROM anomalies",
+            self.now().0
+        ))
+        .await;
     }
 
     /// Verdicts on an action, as the job that judges keeps them.

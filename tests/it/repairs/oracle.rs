@@ -76,20 +76,28 @@ impl Story {
             .is_some_and(|(began, ended)| (began..=ended).any(is_between))
     }
 
-    /// How many firings ended with nothing done and could be seen for as long after that, and after how many of them
-    /// it stayed quiet.
+    /// How often all that fired had ended, with nothing done since the first of it began, and could be seen for as
+    /// long after that; and after how many of these it stayed quiet. Goes through the story minute by minute.
     pub fn nothing(&self, quiet: i64) -> (i64, i64) {
         let (mut episodes, mut held) = (0, 0);
-        for fired in self.firings.iter().chain([&FIRST]) {
-            let Some(over) = fired.to else { continue };
-            let until = over + quiet;
-            let is_at_work = |r: &Repaired| r.began <= until && r.finished >= fired.from;
-            if self.repairs.iter().any(is_at_work) || self.was_down(over, until) {
+        let all = || self.firings.iter().chain([&FIRST]);
+        let last = all().filter_map(|fired| fired.to).max().unwrap_or_default();
+        let mut since = None;
+        for minute in 0..=last {
+            let fires = all().any(|f| f.from <= minute && f.to.is_none_or(|to| to > minute));
+            if fires {
+                since = since.or(Some(minute));
+                continue;
+            }
+            let Some(from) = since.take() else { continue };
+            let until = minute + quiet;
+            let is_at_work = |r: &Repaired| r.began <= until && r.finished >= from;
+            if self.repairs.iter().any(is_at_work) || self.was_down(minute, until) {
                 continue;
             }
             episodes += 1;
-            let again = (over + 1..=until).any(|m| self.firings.iter().any(|f| f.from == m));
-            held += i64::from(!again && !self.fires(until));
+            let again = (minute + 1..=until).any(|m| self.firings.iter().any(|f| f.from == m));
+            held += i64::from(!again);
         }
         (episodes, held)
     }

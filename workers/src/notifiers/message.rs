@@ -13,7 +13,6 @@ use tocsin::domain::frequency::{Window, figure};
 use tocsin::domain::notification::Kind;
 use tocsin::domain::reason::{Reason, TierRule};
 use tocsin::domain::severity;
-use tocsin::domain::tier::Tier;
 use tocsin::entity::incidents;
 use tocsin::text::{Text, address, fill, plural, words};
 use tocsin::time::Timestamp;
@@ -21,7 +20,7 @@ use tocsin::time::Timestamp;
 use self::again::{again, flapping, flapping_hint, muted, says_flapping};
 use self::background::{analysis, description, generated, links, values};
 pub(super) use self::comment::of_comment;
-use self::recommended::{failed_fix, recommended};
+use self::recommended::{failed_fix, recommended, tier};
 use super::markup::Line;
 use super::text::tidy;
 use super::{Card, TestMessage};
@@ -262,17 +261,6 @@ fn level(card: &Card, text: &Text) -> Option<Line> {
         (_, None) => pair(text, text.level, words::level_word(text, level)),
     };
     Some(Line::new().text(said))
-}
-
-/// What to do, while there is something to do.
-fn tier(card: &Card, text: &Text) -> Option<Line> {
-    if card.incident.status == Status::Resolved {
-        return None;
-    }
-    let tier = Tier::from_number(card.incident.tier?)?.number();
-    let name = fill(text.msg_tier, &[("n", &tier.to_string())]);
-    let line = Line::new().text(name).dot();
-    Some(line.text(words::tier_deed(text, tier)?))
 }
 
 /// Why to do it, where that is said nowhere else.

@@ -66,7 +66,10 @@ impl PlaybookChange {
         lines.push(Line::new().text(tidy(&repairs::held(text, each), LONGEST)));
         let [version, replaces] = [self.version, self.replaces].map(|one| one.to_string());
         let said = [("version", version.as_str()), ("replaces", &replaces)];
-        let command = format!("tocsin playbooks restore {name} --version {replaces} --why undo");
+        // What somebody changed since is not overwritten.
+        let command = format!(
+            "tocsin playbooks restore {name} --version {replaces} --expect {version} --why undo"
+        );
         let undo = Line::new().text(fill(text.pbm_undo, &said));
         lines.push(undo.dot().code(command));
         let page = page.and_then(address);

@@ -15,6 +15,7 @@ use tocsin::domain::budget::Budget;
 use tocsin::domain::escalation::Level;
 use tocsin::domain::notification::Kind;
 use tocsin::domain::reason::{Lasting, LevelRule, TierRule};
+use tocsin::domain::recommendation::Rule;
 use tocsin::text::Lang;
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -125,6 +126,35 @@ fn an_incident_with_an_action_that_is_recommended() {
     card.incident.status = Status::Resolved;
     let resolved = telegram(&card);
     assert!(!resolved.contains("👉"), "{resolved}");
+}
+
+#[test]
+fn a_card_orders_one_thing() {
+    let mut card = card(Kind::Opened, Level::None);
+    let deed = "Tier 1 · restart the failing component";
+    assert!(telegram(&card).contains(deed), "{}", telegram(&card));
+    let mut found = recommendation("restart_pod");
+    (found.tier, found.why.raised_from) = (1, None);
+    card.recommendation = Some(found.clone());
+    assert!(telegram(&card).contains(deed), "{}", telegram(&card));
+    // Of another tier.
+    (found.tier, found.why.raised_from) = (2, Some(1));
+    card.recommendation = Some(found.clone());
+    let raised = telegram(&card);
+    assert!(
+        raised.contains("Tier 1\n") && !raised.contains(deed),
+        "{raised}"
+    );
+    // Nothing is to be done.
+    (found.tier, found.why.raised_from) = (1, None);
+    (found.action, found.rule) = (None, Rule::Wait);
+    card.recommendation = Some(found);
+    let waits = telegram(&card);
+    assert!(
+        waits.contains("Tier 1\n") && !waits.contains(deed),
+        "{waits}"
+    );
+    assert!(waits.contains("no action is known to do better"), "{waits}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Verdicts: judges repairs whose quiet time is over, and again those whose anomaly changed since. Each anomaly is a
-//! transaction of its own under the anomaly's lock, so each verdict is given once, even if two passes run at the same
-//! time or one is interrupted. The next tick continues.
+//! Verdicts: judges repairs whose quiet time is over or after which it fired again, and again those whose anomaly
+//! changed since. Each anomaly is a transaction of its own under the anomaly's lock, so each verdict is given once, even
+//! if two passes run at the same time or one is interrupted. The next tick continues.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -290,7 +290,9 @@ fn worth_of(action: &Action, found: &Effectiveness) -> String {
     let (name, n) = (&action.action, action.verdicts);
     let Some(is_effective) = action.effective else {
         let least = found.min_verdicts;
-        return format!("{name} has {n} of the {least} verdicts that it takes to say something");
+        let few = format!("{name} has {n} of the {least} verdicts that it takes to say something");
+        let none = format!("{name} held, but there is nothing to compare with");
+        return if n < least { few } else { none };
     };
     let better = match is_effective {
         true => "better",
@@ -302,7 +304,7 @@ fn worth_of(action: &Action, found: &Effectiveness) -> String {
     };
     let nothing = match found.nothing.share {
         Some(share) => format!(
-            "it stayed quiet after {} of the firings that nobody repaired",
+            "it stayed quiet after {} of the episodes that nobody repaired",
             percent(share)
         ),
         None => "every firing was repaired, so there is nothing to compare with".to_owned(),

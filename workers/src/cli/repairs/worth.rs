@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::Value;
-use tocsin::text::{EN, fill};
+use tocsin::text::{EN, fill, repairs};
 use tocsin::time::Timestamp;
 
 use super::super::age;
@@ -97,6 +97,8 @@ fn render(found: &Value, now: Timestamp, look: Terminal) -> String {
     ];
     let mut table = look.table(&heads);
     table::align_right(&mut table, [2, 3, 4, 6, 7]);
+    let least = number(found, "/min_verdicts");
+    let is_known = number(found, "/nothing/episodes") > Some(0);
     let actions = found.get("actions").and_then(Value::as_array);
     for action in actions.into_iter().flatten() {
         let count = |pointer| number(action, pointer);
@@ -111,12 +113,13 @@ fn render(found: &Value, now: Timestamp, look: Terminal) -> String {
             cell(&text(action, "/action")),
             cell(&or_dash(text(action, "/class"))),
             figure(count("/verified")),
-            figure(count("/verdicts")),
+            cell(&judged(action)),
             cell(&or_dash(bound.unwrap_or_default())),
             cell(match action["effective"].as_bool() {
                 Some(true) => "yes",
                 Some(false) => "no",
-                None => "too few verdicts",
+                None if has_too_few(action, least, is_known) => EN.effective_few,
+                None => EN.effective_unknown,
             }),
             figure(count("/attempts")),
             cell(&or_dash(median.unwrap_or_default())),
@@ -124,6 +127,26 @@ fn render(found: &Value, now: Timestamp, look: Terminal) -> String {
         ]));
     }
     look.render(table, &[(0, 16)])
+}
+
+/// How many verdicts there are, and how much they weigh if that is not the same.
+fn judged(action: &Value) -> String {
+    let verdicts = number(action, "/verdicts").unwrap_or_default();
+    let weight = action["weighed_verdicts"].as_f64();
+    match weight.and_then(|weight| repairs::weighed(verdicts, weight)) {
+        Some(n) => format!("{verdicts} ({})", fill(EN.weighed_n, &[("n", &n)])),
+        None => verdicts.to_string(),
+    }
+}
+
+/// Whether it is for too few verdicts that nothing is said of an action, and not for want of a baseline. How many are
+/// enough is told of a single anomaly only.
+fn has_too_few(action: &Value, least: Option<i64>, is_known: bool) -> bool {
+    let of = |pointer| number(action, pointer).unwrap_or_default();
+    match least {
+        Some(least) => of("/verdicts") < least,
+        None => is_known || of("/verified") == 0,
+    }
 }
 
 #[cfg(test)]
@@ -162,5 +185,28 @@ mod tests {
         for part in ["rollback", "mitigate", "51 %", "yes", "4m", "3m"] {
             assert!(told.contains(part), "{part}: {told}");
         }
+        assert!(!told.contains("by weight"), "{told}");
+    }
+
+    #[test]
+    fn what_is_old_or_has_nothing_to_be_compared_with_is_said() {
+        let look = Terminal {
+            width: 160,
+            colour: false,
+        };
+        let told = |mut found: Value| {
+            found["actions"] = json!([{
+                "action": "rollback", "verified": 4, "verdicts": 4, "weighed_verdicts": 2.6, "attempts": 4,
+                "effective": null,
+            }]);
+            render(&found, Timestamp(0), look)
+        };
+        let own = told(json!({"min_verdicts": 3, "nothing": {"held": 0, "episodes": 0}}));
+        assert!(own.contains("4 (2.6 by weight)"), "{own}");
+        assert!(own.contains("nothing to compare with"), "{own}");
+        let few = told(json!({"min_verdicts": 5, "nothing": {"held": 0, "episodes": 0}}));
+        assert!(few.contains("too few verdicts"), "{few}");
+        let wider = told(json!({"nothing": {"held": 0, "episodes": 0}}));
+        assert!(wider.contains("nothing to compare with"), "{wider}");
     }
 }

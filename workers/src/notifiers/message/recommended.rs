@@ -2,11 +2,28 @@
 
 use tocsin::domain::aggregation::Status;
 use tocsin::domain::recommendation::{FailedFix, Rule};
-use tocsin::text::{Text, fill, recommendation};
+use tocsin::domain::tier::Tier;
+use tocsin::text::{Text, fill, recommendation, words};
 
 use super::{NAME, REASON, known, pair};
 use crate::notifiers::Card;
 use crate::notifiers::markup::Line;
+
+/// The tier, and what to do, while there is something to do: unless it is recommended to wait, or to do what is of
+/// another tier. A card orders one thing.
+pub(super) fn tier(card: &Card, text: &Text) -> Option<Line> {
+    if card.incident.status == Status::Resolved {
+        return None;
+    }
+    let tier = Tier::from_number(card.incident.tier?)?.number();
+    let name = fill(text.msg_tier, &[("n", &tier.to_string())]);
+    let line = Line::new().text(name);
+    let found = card.recommendation.as_ref();
+    if found.is_some_and(|found| found.rule == Rule::Wait || found.why.raised_from.is_some()) {
+        return Some(line);
+    }
+    Some(line.dot().text(words::tier_deed(text, tier)?))
+}
 
 /// The permanent fix that did not hold, and after how long.
 pub(super) fn failed_fix(card: &Card, text: &Text) -> Option<Line> {
