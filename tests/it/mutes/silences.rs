@@ -44,7 +44,7 @@ impl Held {
             return ResponseTemplate::new(400);
         }
         if let Some(id) = silence["id"].as_str()
-            && self.expire(&id.to_owned()) == 404
+            && self.expire(id) == 404
         {
             return ResponseTemplate::new(404);
         }
