@@ -46,7 +46,8 @@ pub fn matchers(
         }
         let is_exporter = !otherwise.is_empty() && settings.is_exporter(field);
         // An alert with any label more would be called by that instead of the exporter, or of nothing.
-        let ends = !field.is_empty() && !(is_exporter && names.iter().any(|name| name == by));
+        let is_fallback = is_exporter && names.iter().any(|name| name == by);
+        let ends = !field.is_empty() && !is_fallback;
         let mut is_met = field.is_empty();
         for name in names
             .iter()

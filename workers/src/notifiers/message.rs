@@ -14,7 +14,7 @@ use tocsin::domain::notification::Kind;
 use tocsin::domain::reason::{Reason, TierRule};
 use tocsin::domain::severity;
 use tocsin::entity::incidents;
-use tocsin::text::{Text, address, fill, plural, words};
+use tocsin::text::{self, Text, address, fill, plural, words};
 use tocsin::time::Timestamp;
 
 use self::again::{again, flapping, flapping_hint, muted, says_flapping};
@@ -293,6 +293,20 @@ fn figures(card: &Card, text: &Text) -> Option<Line> {
     Some(Line::new().text(pair(text, text.frequency, &counts.join(" · "))))
 }
 
+/// How often actions held on the anomaly, the best first, as far as that is judged.
+fn held(card: &Card, text: &Text) -> Option<String> {
+    let tried = &card.recommendation.as_ref()?.why.tried;
+    let mut judged: Vec<_> = tried.iter().filter(|one| one.verdicts > 0).collect();
+    judged.sort_by_key(|one| (std::cmp::Reverse(one.held), one.verdicts));
+    let named = judged.iter().filter_map(|one| {
+        let action = known(&one.action, NAME)?;
+        Some((action, one.held, one.verdicts))
+    });
+    let named: Vec<_> = named.collect();
+    let said = named.iter().map(|(action, held, n)| (&**action, *held, *n));
+    (!named.is_empty()).then(|| text::repairs::held(text, said))
+}
+
 fn repairs(card: &Card, text: &Text) -> Option<Line> {
     let stats = card.incident.repair_stats.as_ref()?;
     let (tried, helped) = (stats.total_attempts, stats.successful_attempts);
@@ -303,7 +317,10 @@ fn repairs(card: &Card, text: &Text) -> Option<Line> {
         ("helped", &*helped.to_string()),
         ("tried", &*tried.to_string()),
     ];
-    let line = Line::new().text(fill(text.msg_repairs, &places));
+    let line = Line::new().text(match held(card, text) {
+        Some(held) => pair(text, text.what_helped, &held),
+        None => fill(text.msg_repairs, &places),
+    });
     let last = stats.last_repair_action.as_deref();
     let Some(action) = last.and_then(|action| known(action, NAME)) else {
         return Some(line);

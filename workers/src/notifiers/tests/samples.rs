@@ -8,7 +8,9 @@ use tocsin::domain::escalation::Level;
 use tocsin::domain::frequency::{FrequencyStats, Window};
 use tocsin::domain::notification::Kind;
 use tocsin::domain::reason::{Counted, LevelRule, Reason};
-use tocsin::domain::recommendation::{FailedFix, Figures, FiguresOf, Recommendation, Rule, Why};
+use tocsin::domain::recommendation::{
+    FailedFix, Figures, FiguresOf, Recommendation, Rule, Tried, Why,
+};
 use tocsin::domain::tier::decide;
 use tocsin::entity::{anomalies, incidents};
 use tocsin::time::Timestamp;
@@ -275,6 +277,20 @@ pub(crate) fn recommendation(text: &str) -> Recommendation {
                 held_ms: Some(3 * 1440 * MINUTE_MS),
             }),
             raised_from: Some(3),
+            tried: vec![
+                Tried {
+                    action: "restart_pod".to_owned(),
+                    attempts: 3,
+                    held: 0,
+                    verdicts: 3,
+                },
+                Tried {
+                    action: text.to_owned(),
+                    attempts: 5,
+                    held: 4,
+                    verdicts: 5,
+                },
+            ],
             ..Why::default()
         },
         alternatives: Vec::new(),
