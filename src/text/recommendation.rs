@@ -169,11 +169,11 @@ mod tests {
         };
         assert_eq!(
             why(&EN, &why_level),
-            "12 in 24 h; restart tried 3 times, held 0 times"
+            "12 in 24 h; restart tried 3 times, held 0 of 3"
         );
         assert_eq!(
             why(&ZH_TW, &why_level),
-            "24 小時 12 次；restart 試過 3 次，維持住 0 次"
+            "24 小時 12 次；restart 試過 3 次，3 次判定中有 0 次維持住"
         );
         let fix = FailedFix {
             reference: Some("PR-7".to_owned()),
