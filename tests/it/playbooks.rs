@@ -111,7 +111,7 @@ on_both! {
         let found = h.recommendation().await;
         // Two restarts are enough for the tier itself; the restart waits.
         assert_eq!(brief(&found), ("rollback", 2, "in_order"), "{found:#}");
-        assert_eq!(found["why_said"], "restarts tried in 30 days: 2; restart_pod tried 2 times, held 0 times");
+        assert_eq!(found["why_said"], "restarts tried in 30 days: 2; restart_pod tried 2 times, held 0 of 2");
         h.send_and_drain(vec![resolved(alert("Loop", "a", h.now()), h.now())]).await;
         h.advance(HOUR);
         // What ended by itself each time would be waited for.
