@@ -207,7 +207,7 @@ pub struct Config {
     pub canary: Box<CanarySettings>,
     /// Alerts that always fire: that one is missing is an incident.
     pub expected: Vec<Expected>,
-    /// What is told of sources.
+    /// Warnings about sources.
     pub watch: WatchSettings,
     /// Where Tocsin says that it is well.
     pub heartbeat: Box<HeartbeatSettings>,

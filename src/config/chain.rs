@@ -103,15 +103,16 @@ pub struct SilenceSettings {
     pub create: bool,
 }
 
-/// What is told of sources that are not as they always were.
+/// Warnings about sources. Each is an incident of Tocsin's own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WatchSettings {
-    /// So many alerts in the same hour of each of the last four weeks are a habit: none is told. 0: never.
+    /// A source that delivered this many alerts in the same hour of each of the last four weeks, and none this week, is
+    /// an incident. 0: off.
     pub quiet: u32,
-    /// Whether it is told that a sender leaves out alerts.
+    /// Whether a delivery that leaves out alerts (`truncatedAlerts`) is an incident.
     pub truncated: bool,
-    /// So many firings that expired within 24 hours, and none that was resolved, are told. 0: never.
+    /// A source of which this many firings expired within 24 hours, and none was resolved, is an incident. 0: off.
     pub unresolved: u32,
 }
 

@@ -87,7 +87,7 @@ parts! {
     Pruning: "pruning", every 300 s, within 60 s;
     /// Alerts that are expected and do not come.
     Expected: "expected", every 60 s, within 30 s;
-    /// Sources that are not as they always were.
+    /// Warnings about sources: quiet, alerts left out, resolves missing.
     Sources: "sources", every 60 s, within 30 s;
     /// Silences in Alertmanager for mutes.
     Silences: "silences", every 15 s, within 30 s;

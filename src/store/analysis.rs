@@ -4,6 +4,7 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
+use super::repairs::figures::Scope;
 use super::rows::{Rows, statement};
 use super::{Db, anomalies};
 use crate::domain::analysis::neighbours::{
@@ -342,13 +343,13 @@ async fn tried(db: &impl ConnectionTrait, key: &str) -> Result<Vec<Tried>, DbErr
                    CAST(COALESCE(v.judged, 0) AS bigint) AS judged, \
                    CAST(COALESCE(v.held, 0) AS bigint) AS held \
                FROM effectiveness e LEFT JOIN ( \
-                   SELECT action, count(*) AS judged, \
-                       sum(CASE WHEN verdict = 'verified' THEN 1 ELSE 0 END) AS held \
-                   FROM repairs WHERE anomaly_key = $1 AND verdict IN ('verified', 'disproved') \
+                   SELECT action, sum(verified + disproved) AS judged, sum(verified) AS held \
+                   FROM repair_figures WHERE scope = $3 AND subject = $1 \
                    GROUP BY action) v ON v.action = e.action \
                WHERE e.anomaly_key = $1 \
                ORDER BY held DESC, successes DESC, e.action LIMIT $2";
-    let values = [Value::from(key), ACTIONS.into()];
+    let scope = Scope::Anomaly.name();
+    let values = [Value::from(key), ACTIONS.into(), scope.into()];
     let tried = |row: &QueryResult| {
         Ok(Tried {
             action: row.try_get("", "action")?,

@@ -20,7 +20,7 @@ const EPISODE: &str = "o.id, o.anomaly_key, o.incident_id, o.series, o.starts_at
 /// How many of a series' episodes are read at once: nearly always the newest one or two are wanted.
 const NEWEST: usize = 3;
 
-#[derive(Clone, FromQueryResult)]
+#[derive(FromQueryResult)]
 struct StoredOccurrence {
     id: Uuid,
     anomaly_key: String,
@@ -83,10 +83,9 @@ pub async fn episodes(
     );
     let rows = Rows::new().int("series", since.keys().copied());
     let sql = rows.statement(tx.get_database_backend(), &sql, []);
-    let newest = StoredOccurrence::find_by_statement(sql).all(tx).await?;
-    let mut found = Vec::with_capacity(newest.len());
-    let mut more = HashMap::new();
-    for of_series in newest.chunk_by(|a, b| a.series == b.series) {
+    let mut found = StoredOccurrence::find_by_statement(sql).all(tx).await?;
+    let (mut wanted, mut more) = (HashMap::new(), HashMap::new());
+    for of_series in found.chunk_by(|a, b| a.series == b.series) {
         let (series, oldest) = (of_series[0].series, of_series[0].starts_at);
         let Some(since) = since.get(&series).copied() else {
             continue;
@@ -96,10 +95,13 @@ pub async fn episodes(
         if of_series.len() == NEWEST && oldest >= from {
             more.insert(series, since);
         } else {
-            let wanted = of_series.iter().filter(|row| row.starts_at >= from);
-            found.extend(wanted.cloned());
+            wanted.insert(series, from);
         }
     }
+    found.retain(|row| {
+        let from = wanted.get(&row.series);
+        from.is_some_and(|from| row.starts_at >= *from)
+    });
     if !more.is_empty() {
         found.extend(all_since(tx, &more).await?);
     }

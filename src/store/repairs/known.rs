@@ -21,9 +21,14 @@ pub async fn is_one_unjudged(
     key: &str,
     (unfinished, finished): (Timestamp, Timestamp),
 ) -> Result<bool, DbErr> {
-    let sql = "SELECT id FROM repairs WHERE anomaly_key = $1 AND verdict IS NULL \
+    let sql = "SELECT id FROM repairs WHERE anomaly_key = $1 AND repaired_at > $4 AND verdict IS NULL \
                    AND repaired_at > CASE WHEN unfinished THEN $2 ELSE $3 END LIMIT 1";
-    let values = [Value::from(key), unfinished.0.into(), finished.0.into()];
+    let values = [
+        Value::from(key),
+        unfinished.0.into(),
+        finished.0.into(),
+        unfinished.min(finished).0.into(),
+    ];
     let sql = statement(tx.get_database_backend(), sql, values);
     Ok(tx.query_one_raw(sql).await?.is_some())
 }

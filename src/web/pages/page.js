@@ -34,17 +34,18 @@
   // Lines for the shell name the server that the page came from.
   for (const here of document.querySelectorAll(".here")) here.textContent = base.href.replace(/\/$/, "");
 
-  // Who it is, remembered in this browser where nobody signs in.
-  const remembered = (value) => {
-    try {
-      if (value === undefined) return localStorage.getItem("name") || "";
-      localStorage.setItem("name", value);
-    } catch { /* a browser that keeps nothing */ }
-    return "";
+  // What this browser keeps, if it keeps anything.
+  const kept_here = (name) => {
+    try { return localStorage.getItem(name) || ""; } catch { return ""; }
   };
+  const keep_here = (name, value) => {
+    try { localStorage.setItem(name, value); } catch { /* it does not */ }
+  };
+
+  // Who it is, where nobody signs in.
   for (const input of document.querySelectorAll("input[data-name]")) {
-    if (!input.value) input.value = remembered();
-    input.form.addEventListener("submit", () => remembered(input.value));
+    if (!input.value) input.value = kept_here("name");
+    input.form.addEventListener("submit", () => keep_here("name", input.value));
   }
 
   // An address has only what was asked for.
@@ -290,17 +291,14 @@
 
   // What waits for somebody: in the tab's title and its icon, also while nobody looks; and told on the desktop or by
   // a sound to those who chose so in this browser.
-  const kept_here = (name) => {
-    try { return localStorage.getItem(name) || ""; } catch { return ""; }
-  };
-  const keep_here = (name, value) => {
-    try { localStorage.setItem(name, value); } catch { /* a browser that keeps nothing */ }
-  };
   // A browser lets a page sound only after somebody has clicked or typed in it.
   let audio = null;
-  const beep = () => {
+  const ready = () => {
     if (!audio) audio = new AudioContext();
-    if (audio.state !== "running") { audio.resume(); return; }
+    return audio.state === "running" ? undefined : audio.resume();
+  };
+  const beep = () => {
+    if (ready()) return;
     const tone = audio.createOscillator();
     const volume = audio.createGain();
     tone.frequency.value = 880;
@@ -363,23 +361,19 @@
     choice("desktop", async () => await Notification.requestPermission() === "granted");
   }
   choice("sound", async () => {
-    if (!audio) audio = new AudioContext();
-    await audio.resume();
+    await ready();
     beep();
     return true;
   });
   for (const event of ["pointerdown", "keydown"]) {
     addEventListener(event, () => {
-      if (kept_here("sound") !== "on") return;
-      if (!audio) audio = new AudioContext();
-      if (audio.state !== "running") audio.resume();
+      if (kept_here("sound") === "on") ready();
     }, { passive: true });
   }
 
   // Keys, unless somebody writes or does not want them.
   const toggle = document.getElementById("keys");
-  let keys = true;
-  try { keys = localStorage.getItem("keys") !== "off"; } catch { /* likewise */ }
+  let keys = kept_here("keys") !== "off";
   if (toggle) {
     toggle.hidden = false;
     const paint = () => toggle.setAttribute("aria-pressed", String(keys));
@@ -387,7 +381,7 @@
     toggle.addEventListener("click", () => {
       keys = !keys;
       paint();
-      try { localStorage.setItem("keys", keys ? "on" : "off"); } catch { /* likewise */ }
+      keep_here("keys", keys ? "on" : "off");
     });
   }
   const step = (by) => {

@@ -1,9 +1,6 @@
 //! A stand-in for SigNoz: keeps channels and rules as its published schema says, and refuses everything else.
 
-#![allow(
-    dead_code,
-    reason = "a field says what is taken, whether it is read or not"
-)]
+mod posted;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,9 +11,10 @@ use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use self::posted::{Evaluation, PostedChannel, PostedRule, PutChannel};
 use crate::process::free_port;
 
 pub(super) const KEY: &str = "planted-signoz-key";
@@ -123,157 +121,6 @@ impl SigNoz {
     fn with<T>(&self, read: impl FnOnce(&mut Held) -> T) -> T {
         read(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// The body of a new channel.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct PostedChannel {
-    name: String,
-    display_name: Option<String>,
-    config: ChannelConfig,
-}
-
-/// The body of a change: a channel keeps its names.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PutChannel {
-    config: ChannelConfig,
-}
-
-#[derive(Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    tag = "kind",
-    content = "spec",
-    rename_all = "lowercase"
-)]
-enum ChannelConfig {
-    Webhook(Webhook),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Webhook {
-    url: String,
-    send_resolved: Option<bool>,
-    bearer_token: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct PostedRule {
-    alert: String,
-    alert_type: AlertType,
-    rule_type: RuleType,
-    schema_version: String,
-    condition: Condition,
-    evaluation: Evaluation,
-    notification_settings: Option<NotificationSettings>,
-    version: Option<String>,
-    description: Option<String>,
-    disabled: Option<bool>,
-    source: Option<String>,
-    labels: Option<Map<String, Value>>,
-    annotations: Option<Map<String, Value>>,
-}
-
-#[derive(Deserialize)]
-enum AlertType {
-    #[serde(rename = "METRIC_BASED_ALERT")]
-    Metric,
-    #[serde(rename = "TRACES_BASED_ALERT")]
-    Traces,
-    #[serde(rename = "LOGS_BASED_ALERT")]
-    Logs,
-    #[serde(rename = "EXCEPTIONS_BASED_ALERT")]
-    Exceptions,
-}
-
-#[derive(Deserialize)]
-enum RuleType {
-    #[serde(rename = "threshold_rule")]
-    Threshold,
-    #[serde(rename = "promql_rule")]
-    Promql,
-    #[serde(rename = "anomaly_rule")]
-    Anomaly,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Condition {
-    composite_query: CompositeQuery,
-    selected_query_name: Option<String>,
-    thresholds: Thresholds,
-    require_min_points: Option<bool>,
-    required_num_points: Option<i64>,
-    alert_on_absent: Option<bool>,
-    absent_for: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct CompositeQuery {
-    query_type: String,
-    panel_type: String,
-    queries: Vec<QueryOf>,
-    unit: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct QueryOf {
-    r#type: String,
-    spec: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Thresholds {
-    kind: String,
-    spec: Vec<Threshold>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Threshold {
-    name: String,
-    target: f64,
-    target_unit: Option<String>,
-    recovery_target: Option<f64>,
-    op: String,
-    match_type: String,
-    channels: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    tag = "kind",
-    content = "spec",
-    rename_all = "lowercase"
-)]
-enum Evaluation {
-    Rolling(Rolling),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Rolling {
-    eval_window: String,
-    frequency: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct NotificationSettings {
-    group_by: Option<Vec<String>>,
-    renotify: Option<Map<String, Value>>,
-    use_policy: Option<bool>,
-    new_group_eval_delay: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@ mod again;
 mod background;
 mod comment;
 mod recommended;
+mod tried;
 
 use chrono::DateTime;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
@@ -14,13 +15,14 @@ use tocsin::domain::notification::Kind;
 use tocsin::domain::reason::{Reason, TierRule};
 use tocsin::domain::severity;
 use tocsin::entity::incidents;
-use tocsin::text::{self, Text, address, fill, plural, words};
+use tocsin::text::{Text, address, fill, plural, words};
 use tocsin::time::Timestamp;
 
 use self::again::{again, flapping, flapping_hint, muted, says_flapping};
 use self::background::{analysis, description, generated, links, values};
 pub(super) use self::comment::of_comment;
 use self::recommended::{failed_fix, recommended, tier};
+use self::tried::repairs;
 use super::markup::Line;
 use super::text::tidy;
 use super::{Card, TestMessage};
@@ -291,47 +293,6 @@ fn figures(card: &Card, text: &Text) -> Option<Line> {
         fill(text.msg_count, &[("n", &figure(count)), ("window", window)])
     });
     Some(Line::new().text(pair(text, text.frequency, &counts.join(" · "))))
-}
-
-/// How often actions held on the anomaly, the best first, as far as that is judged.
-fn held(card: &Card, text: &Text) -> Option<String> {
-    let tried = &card.recommendation.as_ref()?.why.tried;
-    let mut judged: Vec<_> = tried.iter().filter(|one| one.verdicts > 0).collect();
-    judged.sort_by_key(|one| (std::cmp::Reverse(one.held), one.verdicts));
-    let named = judged.iter().filter_map(|one| {
-        let action = known(&one.action, NAME)?;
-        Some((action, one.held, one.verdicts))
-    });
-    let named: Vec<_> = named.collect();
-    let said = named.iter().map(|(action, held, n)| (&**action, *held, *n));
-    (!named.is_empty()).then(|| text::repairs::held(text, said))
-}
-
-fn repairs(card: &Card, text: &Text) -> Option<Line> {
-    let stats = card.incident.repair_stats.as_ref()?;
-    let (tried, helped) = (stats.total_attempts, stats.successful_attempts);
-    if tried == 0 {
-        return None;
-    }
-    let places = [
-        ("helped", &*helped.to_string()),
-        ("tried", &*tried.to_string()),
-    ];
-    let line = Line::new().text(match held(card, text) {
-        Some(held) => pair(text, text.what_helped, &held),
-        None => fill(text.msg_repairs, &places),
-    });
-    let last = stats.last_repair_action.as_deref();
-    let Some(action) = last.and_then(|action| known(action, NAME)) else {
-        return Some(line);
-    };
-    let line = line.dot().text(pair(text, text.last_time, "")).code(action);
-    let newest = stats.repair_history.first();
-    let who = newest.and_then(|repair| known(repair.operator.as_deref()?, NAME));
-    Some(match who {
-        Some(who) => line.text(format!(" {}", fill(text.by_person, &[("name", &who)]))),
-        None => line,
-    })
 }
 
 fn opening(card: &Card, text: &Text) -> Option<Line> {
