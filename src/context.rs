@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sea_orm::DbErr;
 
 use crate::alertmanager::Alertmanager;
-use crate::config::Config;
+use crate::config::{Config, channel_kind};
 use crate::counter::redis::RedisCounter;
 use crate::counter::sql::SqlCounter;
 use crate::counter::{Counter, CounterError};
@@ -119,6 +119,8 @@ impl Context {
         let alertmanager = config.alertmanager_url.as_ref().map(Alertmanager::new);
         let alertmanager = alertmanager.transpose().map_err(OpenError::Alertmanager)?;
         let (queue, counter) = drivers(&config, &db, &clock).await?;
+        let metrics = Arc::new(Metrics::new());
+        begin_channels(&metrics, &config);
         Ok(Self {
             counter,
             alertmanager,
@@ -127,12 +129,23 @@ impl Context {
             config: Arc::new(config),
             db,
             clock,
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             figures: Arc::default(),
             tracer,
             forms: Arc::new(forms),
             probe: Arc::default(),
         })
+    }
+
+    /// The same with other settings: those of stores, queue, counter and Alertmanager must be as they were.
+    #[must_use]
+    pub fn with_settings(&self, config: Config) -> Self {
+        begin_channels(&self.metrics, &config);
+        Self {
+            playbooks: Arc::new(Playbooks::new(&config.playbooks)),
+            config: Arc::new(config),
+            ..self.clone()
+        }
     }
 
     /// What health and figures are about.
@@ -143,6 +156,13 @@ impl Context {
             queues: self.queues.clone(),
             clock: self.clock.clone(),
         }
+    }
+}
+
+/// Messages to the channels that there are count from zero.
+fn begin_channels(metrics: &Metrics, config: &Config) {
+    for channel in config.all_channels() {
+        metrics.begin_channel(channel_kind(&channel));
     }
 }
 

@@ -60,7 +60,7 @@ pub use gate::Gate;
 pub use late::Late;
 pub use problem::Problem;
 pub use refusals::Refusals;
-pub use serve::{ConnectionLimits, serve};
+pub use serve::{ConnectionLimits, Routes, serve};
 
 /// What handlers share.
 #[derive(Clone)]

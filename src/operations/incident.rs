@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{Conflict, FollowUp, OperationError, Resource};
 use crate::context::Context;
 use crate::domain::aggregation::{ResolvedBy, Status};
+use crate::domain::incident_counts::PERSON;
 use crate::domain::messages::of_resolved;
 use crate::entity::incidents::Model as Incident;
 use crate::store::anomalies;
@@ -128,7 +129,13 @@ async fn write_follow_up(
     let is_resolved = incident.status == Status::Resolved;
     let message = is_resolved.then(|| of_resolved(id, incident.resolved_at, now));
     let messages = message.into_iter().collect();
-    Ok(outbox::write(tx, &policy, messages, &[id], now).await?)
+    let mut follow_up = outbox::write(tx, &policy, messages, &[id], now).await?;
+    let after = now.since(incident.opened_at);
+    match is_resolved {
+        true => follow_up.incidents.resolved.push((PERSON, after)),
+        false => follow_up.incidents.acknowledged.push(after),
+    }
+    Ok(follow_up)
 }
 
 /// The key of an incident's anomaly.

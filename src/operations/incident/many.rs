@@ -9,6 +9,7 @@ use crate::config::Span;
 use crate::context::Context;
 use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
+use crate::domain::incident_counts::PERSON;
 use crate::domain::messages::of_resolved;
 use crate::operations::{Invalid, OperationError};
 use crate::store::audit::{self, Actor};
@@ -131,9 +132,13 @@ async fn step(
     if resolved.is_empty() {
         return Ok(0);
     }
+    let durations = resolved.iter().map(|(_, opened_at)| now.since(*opened_at));
+    let durations: Vec<_> = durations.map(|after| (PERSON, after)).collect();
+    let resolved: Vec<Uuid> = resolved.into_iter().map(|(id, _)| id).collect();
     let messages = resolved.iter().map(|id| of_resolved(*id, None, now));
     let policy = context.config.messages();
-    let follow_up = outbox::write(&tx, &policy, messages.collect(), &resolved, now).await?;
+    let mut follow_up = outbox::write(&tx, &policy, messages.collect(), &resolved, now).await?;
+    follow_up.incidents.resolved = durations;
     let targets = resolved.iter().map(Uuid::to_string);
     let action = StatusChange::Resolve.action();
     audit::record_each(&tx, actor, action, targets, detail, now).await?;

@@ -75,14 +75,15 @@ pub struct ExpectedState {
     pub unheard: Option<bool>,
 }
 
-/// Resolves those of these incidents that are not and still stand so, for a person. Returns which these were.
+/// Resolves those of these incidents that are not and still stand so, for a person. Returns which these were, and when
+/// each opened.
 pub async fn resolve_some(
     tx: &impl ConnectionTrait,
     ids: &[Uuid],
     still: &ExpectedState,
     operator: Option<&str>,
     now: Timestamp,
-) -> Result<Vec<Uuid>, DbErr> {
+) -> Result<Vec<(Uuid, Timestamp)>, DbErr> {
     let rows = Rows::new().uuid("id", ids.iter().copied());
     let sql = "UPDATE incidents SET status = 'RESOLVED', resolved_by = $1, resolved_at = $2, \
                    unheard_since = NULL, operator = $3, updated_at = $2 \
@@ -91,7 +92,7 @@ pub async fn resolve_some(
                        OR (incidents.status = 'ANALYZING' AND $4 = 'OPEN')) \
                    AND (incidents.unheard_since IS NOT NULL) = \
                        COALESCE($5, incidents.unheard_since IS NOT NULL) \
-               RETURNING incidents.id";
+               RETURNING incidents.id, incidents.opened_at";
     let by = ResolvedBy::Person.to_value();
     let status = still.status.map(|status| status.to_value());
     let values = [
@@ -103,7 +104,10 @@ pub async fn resolve_some(
     ];
     let sql = rows.statement(tx.get_database_backend(), sql, values);
     let resolved = tx.query_all_raw(sql).await?;
-    resolved.iter().map(|row| row.try_get("", "id")).collect()
+    let resolved = resolved.iter();
+    resolved
+        .map(|row| Ok((row.try_get("", "id")?, row.try_get("", "opened_at")?)))
+        .collect()
 }
 
 /// How many incidents are not resolved.
