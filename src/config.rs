@@ -12,6 +12,7 @@ mod environment;
 mod file;
 mod generic;
 mod hooks;
+mod identity;
 mod malformed;
 mod near;
 mod pagerduty;
@@ -57,6 +58,7 @@ pub use email::{EmailSettings, Security};
 pub use file::read_secret;
 pub use generic::{Generic, Mapping, Meaning, PRESETS, Part, Pointer, Template, Templates, Words};
 pub use hooks::{Hook, hook_for};
+pub use identity::{IdentitySettings, Network};
 pub use pagerduty::PagerDuty;
 pub use people::{People, Updates};
 pub use public::OWN_PATHS;
@@ -153,6 +155,8 @@ pub struct Config {
     pub insecure: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Who somebody is, as a proxy in front says.
+    pub identity: IdentitySettings,
     /// How the log is written.
     pub log: LogFormat,
     /// What messages are written in.
@@ -270,6 +274,7 @@ impl Default for Config {
             api_token: Tokens::default(),
             insecure: false,
             trusted_proxies: Vec::new(),
+            identity: IdentitySettings::default(),
             log: LogFormat::Auto,
             language: Lang::default(),
             otlp_endpoint: None,

@@ -91,6 +91,7 @@ impl Config {
         }
         self.check_counting()?;
         self.check_public_url()?;
+        self.identity.check()?;
         let positive = [
             ("database_connections", self.database_connections as usize),
             ("ingest.batch", self.ingest.batch),

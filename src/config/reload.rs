@@ -32,7 +32,7 @@ reloaded! {
     playbooks escalation flapping notify report
     repairs effectiveness analysis
     canary expected watch heartbeat
-    webhook_token read_token api_token
+    webhook_token read_token api_token identity
 }
 
 impl Difference {

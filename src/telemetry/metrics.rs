@@ -22,6 +22,7 @@ use crate::domain::incident_counts::IncidentCounts;
 use crate::domain::verdict::Verdict;
 use crate::jobs::{Part, QUEUES};
 use crate::sources::SOURCES;
+use crate::time::Timestamp;
 pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 pub use labels::{
     ByAnalysis, ByChannel, ByDecision, ByExecution, ByFigure, ByFigureStore, ByIncident, ByLink,
@@ -251,6 +252,12 @@ impl Metrics {
         }
     }
 
+    /// The settings that were read last are used from now on.
+    pub fn settings_are_used(&self) {
+        self.config_reloaded.set(1);
+        self.config_reloaded_at.set(Timestamp::now().0 / 1000);
+    }
+
     /// Counts what became of incidents.
     pub fn count_incidents(&self, counts: &IncidentCounts) {
         self.incidents_opened.inc_by(counts.opened);
@@ -293,6 +300,7 @@ impl Metrics {
     /// Counters are there before anything is counted: what appears with its first value has no
     /// rate at that moment.
     fn begin(&self) {
+        self.settings_are_used();
         for source in SOURCES {
             let by = BySource {
                 source: source.name,

@@ -50,6 +50,7 @@ mod health;
 mod history;
 mod hooks;
 mod idempotency;
+mod identity;
 mod ids;
 mod incident_operations;
 mod inputs;

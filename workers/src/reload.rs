@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use tocsin::config::{Config, Reloaded};
 use tocsin::context::Context;
-use tocsin::time::Timestamp;
 use tocsin::web::{self, Ingress, Routes};
 use tocsin_workers::test_sender;
 use tokio::sync::{Notify, watch};
@@ -32,7 +31,6 @@ impl Reload {
     /// For a process that was started with `file`, and answers with `routes` if it has an ingress.
     pub(crate) fn new(file: Option<PathBuf>, ingress: Ingress, routes: Option<Routes>) -> Self {
         let (newest, _) = watch::channel(ingress.context.clone());
-        note(&ingress.context, true);
         Self {
             file,
             ingress,
@@ -97,21 +95,12 @@ impl Reload {
             self.newest.send_replace(context);
             tracing::info!("settings reloaded: {}", changed.join(", "));
         }
-        note(&self.ingress.context, true);
+        self.ingress.context.metrics.settings_are_used();
     }
 
     fn refuse(&self, why: &str) {
-        note(&self.ingress.context, false);
+        self.ingress.context.metrics.config_reloaded.set(0);
         tracing::error!("settings were not reloaded, and nothing changed: {why}");
-    }
-}
-
-fn note(context: &Context, is_successful: bool) {
-    let metrics = &context.metrics;
-    metrics.config_reloaded.set(is_successful.into());
-    if is_successful {
-        let now = Timestamp::now().0 / 1000;
-        metrics.config_reloaded_at.set(now);
     }
 }
 
