@@ -117,7 +117,7 @@ mod tests {
                 (
                     "routes".to_owned(),
                     some("[]"),
-                    some("[{ to = \"log\", level = [\"REPEAT\"] }]")
+                    some("[{ continue = false, level = [\"REPEAT\"], to = [\"log\"] }]")
                 ),
                 (
                     "escalation.open_for".to_owned(),

@@ -85,7 +85,8 @@ mod tests {
         let read = "listen = \"127.0.0.1:1\"\nroutes = [{ to = \"webhook:ops\" }]\n\
             [webhooks.ops]\nurl = \"https://h.example/planted\"\n[limits]\nbody = 4096";
         let reloaded = reload("", read).unwrap();
-        assert_eq!(reloaded.changed, ["routes", "webhooks.ops.url"]);
+        let changed = ["routes", "webhooks.ops.url", "webhooks.ops.payload"];
+        assert_eq!(reloaded.changed, changed);
         assert_eq!(reloaded.restart, ["listen", "limits.body"]);
         assert_eq!(reloaded.config.listen.port(), 9099);
         assert!(reloaded.config.webhooks.contains_key("ops"));
