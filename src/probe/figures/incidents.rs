@@ -60,17 +60,12 @@ pub(super) fn put(metrics: &Metrics, read: &Read) {
         }
     }
     for source in SOURCES {
+        // 0, where there was none within a week.
         let by = BySource {
             source: source.name,
         };
-        match newest.get(source.name) {
-            Some(at) => {
-                metrics.last_alert.get_or_create(&by).set(at.0 / 1000);
-            }
-            None => {
-                metrics.last_alert.remove(&by);
-            }
-        }
+        let at = newest.get(source.name).map_or(0, |at| at.0 / 1000);
+        metrics.last_alert.get_or_create(&by).set(at);
     }
 }
 
@@ -96,4 +91,46 @@ fn all() -> impl Iterator<Item = ByIncident> {
             })
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_combination_is_told_and_words_for_one_severity_are_counted_together() {
+        let unresolved = |status, severity, n| Unresolved {
+            status,
+            level: Level::Repeat,
+            severity_order: severity::order(severity),
+            n,
+        };
+        let at = |ms| Timestamp(ms);
+        let read = Read {
+            unresolved: vec![
+                unresolved(Status::Open, "critical", 2),
+                unresolved(Status::Analyzing, "critical", 1),
+                unresolved(Status::Acknowledged, "purple", 4),
+            ],
+            delivered: vec![
+                ("alertmanager".to_owned(), at(5000)),
+                ("alertmanager@eu".to_owned(), at(9999)),
+            ],
+        };
+        let metrics = Metrics::new();
+        put(&metrics, &read);
+        let text = metrics.encode();
+        for line in [
+            "tocsin_incidents{status=\"open\",level=\"repeat\",severity=\"critical\"} 3\n",
+            "tocsin_incidents{status=\"acknowledged\",level=\"repeat\",severity=\"other\"} 4\n",
+            "tocsin_incidents{status=\"open\",level=\"none\",severity=\"info\"} 0\n",
+            "tocsin_last_alert_timestamp_seconds{source=\"alertmanager\"} 9\n",
+            "tocsin_last_alert_timestamp_seconds{source=\"grafana\"} 0\n",
+        ] {
+            assert!(text.contains(line), "{line} of {text}");
+        }
+        forget(&metrics);
+        let text = metrics.encode();
+        assert!(!text.contains("tocsin_incidents{"), "{text}");
+    }
 }
