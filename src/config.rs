@@ -374,12 +374,6 @@ impl Config {
         Ok(config)
     }
 
-    /// Whether the store is one SQLite file, which serves one process.
-    #[must_use]
-    pub fn is_embedded(&self) -> bool {
-        self.database_url.expose().starts_with("sqlite:")
-    }
-
     /// What aggregation obeys.
     #[must_use]
     pub const fn aggregation_policy(&self) -> Policy {
