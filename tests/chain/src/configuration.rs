@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use regex::{Captures, Regex};
 
+use crate::Fault;
+
 /// Whatever is the speed, nothing is evaluated or sent again more often.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// PostgreSQL's exporter takes a second to say that its server is down, and a scrape may take as long as its interval.
@@ -271,6 +273,33 @@ fn divided(number: &str, unit: &str, faster: u32, shortest: Duration) -> String 
     format!("{}ms", time.max(shortest).as_millis())
 }
 
+/// Settings of Tocsin: the actions of the faults' runbooks as playbooks.
+///
+/// # Errors
+/// A runbook cannot be read.
+pub fn playbooks() -> anyhow::Result<String> {
+    let mut settings = String::new();
+    for fault in Fault::ALL {
+        let page = format!("../docs/runbooks/{}.md", fault.runbook());
+        let page = std::fs::read_to_string(deploy().join(page))?;
+        let alert = fault.alert();
+        settings.push_str(&format!(
+            "[[playbooks]]\nname = \"{alert}\"\nalert_name = \"{alert}\"\n"
+        ));
+        for (tier, action) in page.lines().filter_map(action_of) {
+            settings.push_str(&format!("tier_{tier} = \"{action}\"\n"));
+        }
+    }
+    Ok(settings)
+}
+
+/// The tier and the action in a line of a runbook's table.
+fn action_of(line: &str) -> Option<(&str, &str)> {
+    let (tier, rest) = line.strip_prefix("| ")?.split_once(" | `")?;
+    let is_tier = ["1", "2", "3", "4"].contains(&tier);
+    is_tier.then_some((tier, rest.split_once('`')?.0))
+}
+
 /// The folder of the shipped files.
 #[must_use]
 pub fn deploy() -> PathBuf {
@@ -300,5 +329,13 @@ mod tests {
         assert!(without("abc", "x", "").is_err() && without("abc", "a", "x").is_err());
         assert_eq!(variable("#A=1\nA='2 3'\n", "A").unwrap(), "2 3");
         assert!(variable("#A=1\n", "A").is_err());
+    }
+
+    #[test]
+    fn a_playbook_has_the_actions_of_the_runbook() {
+        let settings = playbooks().unwrap();
+        let lock = "alert_name = \"PostgresLockWait\"\ntier_1 = \"terminate_blocker\"\ntier_2 = \"set_lock_timeout\"\n";
+        assert!(settings.contains(lock), "{settings}");
+        assert_eq!(settings.matches("tier_4").count(), Fault::ALL.len());
     }
 }

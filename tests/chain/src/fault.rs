@@ -37,6 +37,16 @@ impl Fault {
         }
     }
 
+    /// The page of `docs/runbooks` that its alert leads to.
+    #[must_use]
+    pub const fn runbook(self) -> &'static str {
+        match self {
+            Self::Connections => "PostgresConnectionsHigh",
+            Self::Memory => "RedisMemoryHigh",
+            Self::Lock | Self::Redis | Self::Postgres => self.alert(),
+        }
+    }
+
     /// The rest of the anomaly's signature: service, namespace and error type.
     #[must_use]
     pub const fn signature(self) -> [&'static str; 3] {

@@ -10,10 +10,8 @@ pub(crate) const fn done(fault: Fault) -> &'static str {
             "A session locks the table `orders` and does nothing; another one waits for it."
         }
         Fault::Memory => "A program writes to Redis until `maxmemory` is reached.",
-        Fault::Redis => "Redis is stopped.",
-        Fault::Postgres => {
-            "PostgreSQL is stopped (the one that is watched; Tocsin has a database of its own)."
-        }
+        Fault::Redis => "It is told to shut down, as by `systemctl stop`.",
+        Fault::Postgres => "The one that is watched; Tocsin has a database of its own.",
     }
 }
 
@@ -23,21 +21,21 @@ pub(crate) const fn look(fault: Fault) -> &'static str {
         Fault::Connections => {
             "  - The incident is named by the labels of the rule: what (ConnectionsExhausted), where (tocsin-postgres in
     monitoring). That is its anomaly: whatever fires under this name again is counted there.
-  - Tier 1: it is new, so the runbook's smallest action comes first. The analysis links the runbook.
-  - In the list is a second incident, PostgresConnectionsHigh: 80% came before 95%."
+  - Tier 1: it is new, so the smallest action of its runbook is recommended. The analysis says what opened before, and
+    links the runbook.
+  - PostgresConnectionsHigh (80%, for twice as long) opens beside it a few seconds later."
         }
         Fault::Lock => {
             "  - The error type has the database: LockWait:postgres. A lock wait in another database is another anomaly.
-  - Its severity is warning; the two from before are resolved by themselves, and say when."
+  - Its severity is warning. The incidents from before are resolved by themselves: list them by status."
         }
         Fault::Memory => {
             "  - The description says how full it is, as of when the rule fired.
-  - RedisWritesRefused opens beside it, because the program got errors: a cause and what it does to others are two
-    incidents, and the analysis of one names the other if they open together often."
+  - RedisWritesRefused opened before it, because the program got an error: the analysis names it."
         }
         Fault::Redis => {
             "  - Prometheus told Tocsin directly and by Alertmanager, and that is one firing: look at \"Firings\" on the page.
-  - /system has each source, and when it delivered last."
+  - /system has each source, when it delivered last, and the links of Tocsin's own chain."
         }
         Fault::Postgres => {
             "  - All rules about its connections and locks have no data now; this one rule says why.

@@ -67,12 +67,14 @@ async fn show(args: &Args, folder: &Folder) -> anyhow::Result<()> {
   {}/incidents   what goes on: keep it open
   {}/alerts      the rules, in Prometheus
   {}             Alertmanager
+  {}   its messages, unless they go to Telegram
 
 Ctrl-C ends and removes everything. The servers were just started: two rules say so (\"was restarted\", severity info).",
         args.faster,
         tocsin.url(),
         chain.prometheus_url(),
         chain.alertmanager_url(),
+        folder.join("tocsin.log").display(),
     ));
     if !args.no_open && std::io::stdout().is_terminal() {
         // Where there is no browser, the address is on the screen.

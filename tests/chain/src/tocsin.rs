@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use reqwest::Client;
 use serde_json::Value;
-use tocsin_chain::{Fault, Setup};
+use tocsin_chain::{Fault, Setup, configuration};
 use tocsin_kit::folder::Folder;
 use tocsin_kit::process::Process;
 
@@ -41,6 +41,7 @@ impl Tocsin {
                 command.env_remove(&name);
             }
         }
+        std::fs::write(folder.join("tocsin.toml"), configuration::playbooks()?)?;
         let alertmanager = format!("http://127.0.0.1:{}", setup.alertmanager);
         command
             .arg("serve")
@@ -49,6 +50,7 @@ impl Tocsin {
             .env("TOCSIN_WEBHOOK_TOKEN", &setup.token)
             .env("TOCSIN_ALERTMANAGER_URL", alertmanager)
             .env("TOCSIN_RECONCILE__RECEIVER", "tocsin")
+            .env("TOCSIN_CANARY__EVERY", "1m")
             .env("TOCSIN_STOP__DELAY", "0s");
         let log = folder.join("tocsin.log");
         let mut process = Process::start("tocsin", command, log)?;
