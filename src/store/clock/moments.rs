@@ -1,7 +1,7 @@
 //! Which columns say when something happened.
 
 /// Each table with such columns, and these. What is yet to come is put off elsewhere.
-pub(super) const MOMENTS: [(&str, &[&str]); 27] = [
+pub(super) const MOMENTS: [(&str, &[&str]); 28] = [
     (
         "incidents",
         &[
@@ -53,6 +53,7 @@ pub(super) const MOMENTS: [(&str, &[&str]); 27] = [
     ("repair_figures", &["last_at"]),
     ("baselines", &["as_of"]),
     ("outages", &["ended_at"]),
+    ("silent_sources", &["began_at", "ended_at"]),
     ("reopenings", &["resolved_at", "reopened_at"]),
     ("effectiveness", &["last_at"]),
     ("audit", &["at"]),
