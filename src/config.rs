@@ -69,8 +69,8 @@ pub use report::{ReportSettings, Schedule};
 pub use secret::Secret;
 pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, FlappingSettings, Ingest,
-    Limits, LogFormat, McpSettings, NotifySettings, QueueSettings, Reconcile, RecountSettings,
-    Retention, Stop,
+    Limits, LogFormat, McpSettings, NotifySettings, PrometheusServer, QueueSettings, Reconcile,
+    RecountSettings, Retention, Stop,
 };
 pub use sentry::SentrySettings;
 pub use sources::{Signed, SignedWithTime, Sources, Switch};

@@ -13,6 +13,7 @@ use crate::jobs::Part;
 use crate::playbooks::Playbooks;
 use crate::probe::figures::Figures;
 use crate::probe::{Probe, Stores};
+use crate::prometheus::Prometheus;
 use crate::queue::Queues;
 use crate::queue::redis::RedisQueue;
 use crate::queue::sql::SqlQueue;
@@ -39,6 +40,8 @@ pub struct Context {
     pub counter: Arc<dyn Counter>,
     /// The Alertmanager that sends here, where the settings say which.
     pub alertmanager: Option<Alertmanager>,
+    /// The Prometheus servers whose alerts are compared with what was received.
+    pub prometheus: Arc<[Prometheus]>,
     /// The playbooks that count.
     pub playbooks: Arc<Playbooks>,
     /// What time it is.
@@ -73,6 +76,9 @@ pub enum OpenError {
     /// Alertmanager cannot be asked as the settings say.
     #[error("invalid alertmanager_url: {0}")]
     Alertmanager(String),
+    /// A Prometheus cannot be asked as the settings say.
+    #[error("invalid reconcile.prometheus: {0}")]
+    Prometheus(String),
     /// The store does not give what was to be read from it.
     #[error("cannot read the database: {0}")]
     Store(#[from] DbErr),
@@ -118,12 +124,16 @@ impl Context {
         let forms = secrets::find_or_make(db.write(), FORMS, rand::random()).await?;
         let alertmanager = config.alertmanager_url.as_ref().map(Alertmanager::new);
         let alertmanager = alertmanager.transpose().map_err(OpenError::Alertmanager)?;
+        let prometheus = config.reconcile.prometheus.iter().map(Prometheus::new);
+        let prometheus: Result<Arc<[_]>, _> = prometheus.collect();
+        let prometheus = prometheus.map_err(OpenError::Prometheus)?;
         let (queue, counter) = drivers(&config, &db, &clock).await?;
         let metrics = Arc::new(Metrics::new());
         begin_channels(&metrics, &config);
         Ok(Self {
             counter,
             alertmanager,
+            prometheus,
             queues: Queues::new(queue),
             playbooks: Arc::new(Playbooks::new(&config.playbooks)),
             config: Arc::new(config),

@@ -32,7 +32,7 @@ pub(super) fn without_mark(written: &str) -> &str {
 
 /// A text that is never printed or logged. A URL shows all but its user, password and query; one of
 /// the web shows no path either.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {

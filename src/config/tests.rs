@@ -178,6 +178,18 @@ fn stale_expiry_and_retention_must_be_in_ascending_order() {
         ("alertmanager_url = \"http://\"", "alertmanager_url"),
         ("[reconcile]\nreceiver = \"tocsin\"", "alertmanager_url"),
         (
+            "[[reconcile.prometheus]]\nurl = \"prom:9090\"",
+            "reconcile.prometheus",
+        ),
+        (
+            "[[reconcile.prometheus]]\ncluster = \"eu\"",
+            "reconcile.prometheus",
+        ),
+        (
+            "[reconcile]\nafter = \"9s\"\n[[reconcile.prometheus]]\nurl = \"http://prom\"",
+            "reconcile.after",
+        ),
+        (
             "alertmanager_url = \"http://am\"\n[reconcile]\nreceiver = \"t\"\nafter = \"9s\"",
             "reconcile.after",
         ),

@@ -133,9 +133,11 @@ pub struct Metrics {
     pub redis_memory: Gauge<f64, std::sync::atomic::AtomicU64>,
     /// Times that Alertmanager was asked about firings and did not answer.
     pub alertmanager_errors: Counter,
-    /// Alerts that Alertmanager had and that were not received, taken in.
+    /// Times that a Prometheus was asked what fires and did not answer.
+    pub prometheus_errors: Counter,
+    /// Alerts that Alertmanager or Prometheus had and that were not received, taken in.
     pub reconciled_missed: Counter,
-    /// Firings that Alertmanager has no more, closed.
+    /// Firings that Alertmanager or Prometheus has no more, closed.
     pub reconciled_gone: Counter,
     /// 1 if the settings that were read last are used, as far as they can be reloaded; else 0.
     pub config_reloaded: Gauge,
@@ -227,6 +229,7 @@ impl Metrics {
             figures_age: Family::default(),
             redis_memory: Gauge::default(),
             alertmanager_errors: Counter::default(),
+            prometheus_errors: Counter::default(),
             reconciled_missed: Counter::default(),
             reconciled_gone: Counter::default(),
             config_reloaded: Gauge::default(),

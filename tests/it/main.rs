@@ -39,6 +39,7 @@ mod counter;
 mod dead_letters;
 mod demo;
 mod documents;
+mod end_to_end;
 mod faults;
 mod flapping;
 mod fleet;

@@ -209,13 +209,18 @@ impl Metrics {
             m.alertmanager_errors,
         );
         r.register(
+            "prometheus_errors",
+            "Failed requests to Prometheus about what fires",
+            m.prometheus_errors,
+        );
+        r.register(
             "reconciled_missed",
-            "Alerts that Alertmanager had and that were not received, taken in",
+            "Alerts that Alertmanager or Prometheus had and that were not received, taken in",
             m.reconciled_missed,
         );
         r.register(
             "reconciled_gone",
-            "Firings that Alertmanager has no more, closed",
+            "Firings that Alertmanager or Prometheus has no more, closed",
             m.reconciled_gone,
         );
         r.register(
