@@ -148,6 +148,7 @@ texts! {
     search
     search_hint
     sort
+    sort_worst
     sort_level
     sort_newest
     sort_oldest
@@ -155,6 +156,9 @@ texts! {
     sort_fired
     apply
     clear
+    severity_none
+    opened_since
+    opened_until
     filter_more
     filter
     unresolved_now

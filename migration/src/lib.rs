@@ -44,6 +44,7 @@ mod m035_executions;
 mod m036_room;
 mod m037_source_watches;
 mod m038_made_silences;
+mod m039_notes;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -89,6 +90,7 @@ impl MigratorTrait for Migrator {
             Box::new(m036_room::Migration),
             Box::new(m037_source_watches::Migration),
             Box::new(m038_made_silences::Migration),
+            Box::new(m039_notes::Migration),
         ]
     }
 }

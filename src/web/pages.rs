@@ -23,6 +23,7 @@ mod incident;
 mod incident_query;
 mod incidents;
 mod layout;
+mod list_filters;
 mod live;
 mod mute;
 mod parts;

@@ -15,24 +15,6 @@ use crate::time::Timestamp;
 pub use filter::Filter;
 pub(super) use filter::of_incident;
 
-/// Incidents and their anomalies, newest first; `before` is the id that the last page ended with.
-pub async fn incidents(
-    db: &impl ConnectionTrait,
-    filter: &Filter,
-    before: Option<Uuid>,
-    limit: u64,
-) -> Result<Vec<(incidents::Model, anomalies::Model)>, DbErr> {
-    use incidents::Column;
-    let page = incidents::Entity::find()
-        .filter(of_incident(filter, db.get_database_backend()))
-        .filter(Condition::all().add_option(before.map(|id| Column::Id.lt(id))))
-        .order_by_desc(Column::Id)
-        .limit(limit)
-        .all(db)
-        .await?;
-    with_anomalies(db, page).await
-}
-
 /// The ids of incidents, newest first.
 pub async fn incident_ids(
     db: &impl ConnectionTrait,

@@ -1,6 +1,7 @@
 //! Incidents: listed, shown, acknowledged and resolved.
 
 mod executions;
+mod list;
 mod many;
 mod recommendation;
 
@@ -8,12 +9,11 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::alertmanager::Silence;
 use crate::config::Counting;
-use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::reason::{LevelReason, LevelRule, TierRule};
 use crate::domain::stale::Heard;
@@ -25,7 +25,7 @@ use crate::store::audit::Actor;
 use crate::store::executions::of_incident as executions_of;
 use crate::store::incidents::find;
 use crate::store::views::incident_list::Entry;
-use crate::store::views::lists::{self, Filter};
+use crate::store::views::lists;
 use crate::text::EN;
 use crate::text::analysis::sentences;
 use crate::time::Timestamp;
@@ -35,6 +35,7 @@ use crate::web::paging::{self, Gathered, Page, PageParams};
 use crate::web::query::Query;
 use crate::web::{Ingress, Problem, body};
 pub(super) use executions::View as ExecutionView;
+pub(super) use list::{__path_list, list};
 pub(super) use many::{__path_resolve_many, resolve_many};
 
 /// An incident as it is answered: its row, and what its anomaly says.
@@ -163,79 +164,6 @@ impl Firing {
             row,
         }
     }
-}
-
-/// Query of the incidents.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct IncidentQuery {
-    /// With this status. `OPEN` includes `ANALYZING`.
-    status: Option<Status>,
-    /// Only those that are not resolved.
-    unresolved: bool,
-    /// Whose anomaly is at this level.
-    level: Option<Level>,
-    /// Of this service.
-    service: Option<BoundedText>,
-    /// In this namespace.
-    namespace: Option<BoundedText>,
-    /// With this text in title, alert name, service, namespace or error type, in whatever case. An
-    /// incident's id, or the last eight digits of it, as messages have them, finds that incident, too.
-    q: Option<BoundedText>,
-    /// Muted now, or not.
-    muted: Option<bool>,
-    /// Stale (unresolved, and not received within `counting.unheard`), or not.
-    unheard: Option<bool>,
-    /// Resolved in this way.
-    resolved_by: Option<ResolvedBy>,
-    /// Start of the page: `next_cursor` of the previous page.
-    #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
-    cursor: Option<String>,
-    /// Maximum number of entries.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u64>,
-}
-
-/// Lists incidents, newest first.
-#[utoipa::path(
-    get,
-    path = "/incidents",
-    operation_id = "list_incidents",
-    tag = "incidents",
-    params(IncidentQuery),
-    responses((status = OK, description = "A page of incidents", body = Page<View>)),
-)]
-pub(super) async fn list(
-    State(ingress): State<Ingress>,
-    Query(query): Query<IncidentQuery>,
-) -> Result<Json<Page<View>>, Problem> {
-    let limit = paging::limit(query.limit)?;
-    let before = paging::cursor(query.cursor.as_deref(), paging::uuid)?;
-    let now = ingress.context.clock.now();
-    let filter = Filter {
-        muted: query.muted.map(|muted| (muted, now)),
-        status: query.status,
-        unresolved: query.unresolved,
-        level: query.level,
-        service: query.service.map(String::from),
-        namespace: query.namespace.map(String::from),
-        text: query.q.and_then(BoundedText::said),
-        unheard: query.unheard,
-        resolved_by: query.resolved_by,
-        ..Filter::default()
-    };
-    let db = ingress.context.db.view_for(filter.text.is_some()).await?;
-    let of = |(incident, _): &Entry| {
-        let carries = paging::bytes(&incident.labels) + paging::bytes(&incident.annotations);
-        (incident.id, carries)
-    };
-    let mut found = Gathered::new(limit, before);
-    while let Some((before, some)) = found.wants() {
-        let entries = lists::incidents(&*db, &filter, before, some).await?;
-        found.add(some, entries, of);
-    }
-    Ok(Json(found.page(|entry| View::of(now, entry), of)))
 }
 
 /// Shows one incident.

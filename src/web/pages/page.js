@@ -26,6 +26,7 @@
     }
     for (const time of root.querySelectorAll("time.ago")) {
       time.textContent = age(now() - Date.parse(time.dateTime));
+      time.title = time.dateTime;
     }
   };
   times(document);

@@ -22,9 +22,10 @@ use super::which::IncidentArg;
 
 const RESOLVED_BY: [&str; 3] = ["itself", "person", "unseen"];
 const STATUSES: [&str; 4] = ["OPEN", "ANALYZING", "ACKNOWLEDGED", "RESOLVED"];
+const SORTS: [&str; 6] = ["worst", "level", "newest", "oldest", "often", "fired"];
 pub(super) const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
 
-/// List unresolved incidents, newest first; show, acknowledge, analyze or resolve incidents
+/// List unresolved incidents, worst first; show, acknowledge, analyze or resolve incidents
 #[derive(Debug, Args)]
 pub struct IncidentsArgs {
     #[command(subcommand)]
@@ -92,6 +93,18 @@ struct Filters {
     /// Only in this namespace
     #[arg(long)]
     namespace: Option<String>,
+    /// Only of this severity, in whatever word for it: critical finds page and P1, too
+    #[arg(long)]
+    severity: Option<String>,
+    /// Only incidents that opened at this time or later: a time, or how long ago, for example 24h
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Only incidents that opened at this time or earlier
+    #[arg(long, value_name = "WHEN")]
+    until: Option<String>,
+    /// In this order: worst is open before acknowledged, then by severity, level and age
+    #[arg(long, value_name = "ORDER", default_value = "worst", value_parser = SORTS)]
+    sort: String,
     /// Only stale incidents: unresolved, and no longer sent by their source
     #[arg(long, conflicts_with = "resolved_by")]
     unheard: bool,
@@ -164,6 +177,9 @@ impl Filters {
         self.level.is_some()
             || self.service.is_some()
             || self.namespace.is_some()
+            || self.severity.is_some()
+            || self.since.is_some()
+            || self.until.is_some()
             || self.unheard
             || self.resolved_by.is_some()
             || self.q.is_some()
@@ -183,7 +199,15 @@ impl Filters {
         } else {
             "Filters: --help."
         };
-        format!("{which}{matching}, newest first. {others}")
+        let order = match self.sort.as_str() {
+            "level" => "highest level first",
+            "newest" => "newest first",
+            "oldest" => "oldest first",
+            "often" => "most often first",
+            "fired" => "last fired first",
+            _ => "worst first",
+        };
+        format!("{which}{matching}, {order}. {others}")
     }
 
     /// What is said where there are none.
@@ -217,6 +241,10 @@ impl Filters {
             ("level", upper(&self.level)),
             ("service", self.service.clone()),
             ("namespace", self.namespace.clone()),
+            ("severity", self.severity.clone()),
+            ("since", self.since.clone()),
+            ("until", self.until.clone()),
+            ("sort", Some(self.sort.clone())),
             ("unheard", self.unheard.then(|| "true".to_owned())),
             ("resolved_by", self.resolved_by.clone()),
             ("q", self.q.clone()),
@@ -299,7 +327,11 @@ mod tests {
         let query = cli.args.filters.query();
         assert_eq!(
             query,
-            [("status", "OPEN".to_owned()), ("q", "disk full".to_owned())]
+            [
+                ("status", "OPEN".to_owned()),
+                ("sort", "worst".to_owned()),
+                ("q", "disk full".to_owned())
+            ]
         );
     }
 
@@ -309,37 +341,37 @@ mod tests {
             (
                 &[][..],
                 true,
-                "Unresolved incidents, newest first. With resolved ones: --all. Filters: --help.",
+                "Unresolved incidents, worst first. With resolved ones: --all. Filters: --help.",
                 "No unresolved incidents. With resolved ones: --all.",
             ),
             (
                 &["--q", "disk"],
                 true,
-                "Unresolved incidents that match, newest first. With resolved ones: --all. Filters: --help.",
+                "Unresolved incidents that match, worst first. With resolved ones: --all. Filters: --help.",
                 "No unresolved incidents match. With resolved ones: --all.",
             ),
             (
                 &["--all"],
                 false,
-                "Incidents of every status, newest first. Filters: --help.",
+                "Incidents of every status, worst first. Filters: --help.",
                 "No incidents.",
             ),
             (
                 &["--q", "7fb309c4"],
                 false,
-                "Incidents of every status that match, newest first. Filters: --help.",
+                "Incidents of every status that match, worst first. Filters: --help.",
                 "No incidents match.",
             ),
             (
                 &["--status", "resolved"],
                 false,
-                "Incidents with status RESOLVED, newest first. Filters: --help.",
+                "Incidents with status RESOLVED, worst first. Filters: --help.",
                 "No incidents match.",
             ),
             (
                 &["--resolved-by", "unseen"],
                 false,
-                "Resolved incidents that match, newest first. Filters: --help.",
+                "Resolved incidents that match, worst first. Filters: --help.",
                 "No incidents match.",
             ),
         ];
