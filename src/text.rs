@@ -157,6 +157,15 @@ texts! {
     apply
     clear
     severity_none
+    bulk_select
+    bulk_selected
+    bulk_all
+    bulk_hint
+    bulk_mute
+    done_bulk
+    done_bulk_none
+    note_only
+    done_note
     opened_since
     opened_until
     filter_more

@@ -1,6 +1,8 @@
-//! Acknowledging and resolving an incident.
+//! Acknowledging and resolving an incident, and writing notes about it.
 
+mod bulk;
 mod many;
+mod note;
 
 use std::time::Duration;
 
@@ -19,7 +21,9 @@ use crate::store::incidents::{StatusChange, act, find};
 use crate::store::outbox;
 use crate::store::views::incident_list::Entry;
 use crate::time::Timestamp;
+pub use bulk::{Asked, BulkAction, Changes, Item, Outcome, Which, apply};
 pub use many::{Resolved, Selection, resolve_many};
+pub use note::{NewNote, note};
 
 /// An incident after an operation.
 #[derive(Clone, Debug)]
@@ -45,32 +49,37 @@ pub fn reopens_after(incident: &Incident, window: Duration) -> Option<Timestamp>
     (incident.open_episodes > 0).then(|| at.after(window))
 }
 
-/// Acknowledges an incident. Has no effect if it is acknowledged already.
+/// Acknowledges an incident. Has no effect if it is acknowledged already, but for the note.
 pub async fn acknowledge(
     context: &Context,
     actor: &Actor,
     id: Uuid,
+    note: Option<NewNote<'_>>,
 ) -> Result<Changed, OperationError> {
-    change(context, actor, id, StatusChange::Acknowledge).await
+    change(context, actor, id, (StatusChange::Acknowledge, note)).await
 }
 
-/// Resolves an incident. Has no effect if it is resolved already.
+/// Resolves an incident. Has no effect if it is resolved already, but for the note.
 pub async fn resolve(
     context: &Context,
     actor: &Actor,
     id: Uuid,
+    note: Option<NewNote<'_>>,
 ) -> Result<Changed, OperationError> {
-    change(context, actor, id, StatusChange::Resolve).await
+    change(context, actor, id, (StatusChange::Resolve, note)).await
 }
 
 async fn change(
     context: &Context,
     actor: &Actor,
     id: Uuid,
-    change: StatusChange,
+    (change, note): (StatusChange, Option<NewNote<'_>>),
 ) -> Result<Changed, OperationError> {
     let tx = context.db.begin().await?;
     let (changed, follow_up) = Box::pin(change_in(&tx, context, actor, id, change)).await?;
+    if let (Ok(changed), Some(note)) = (&changed, note) {
+        note::note_in(&tx, actor, &[id], note, changed.now).await?;
+    }
     tx.commit().await?;
     follow_up.push(context).await;
     changed.map_err(OperationError::from)
@@ -129,6 +138,25 @@ async fn write_follow_up(
     let message = is_resolved.then(|| of_resolved(id, incident.resolved_at, now));
     let messages = message.into_iter().collect();
     Ok(outbox::write(tx, &policy, messages, &[id], now).await?)
+}
+
+/// Marks the cards of incidents that this changed, and writes the messages that they are resolved.
+async fn write_follow_up_of(
+    tx: &DatabaseTransaction,
+    context: &Context,
+    change: StatusChange,
+    changed: &[Uuid],
+    now: Timestamp,
+) -> Result<FollowUp, OperationError> {
+    let messages = match change {
+        StatusChange::Resolve => changed
+            .iter()
+            .map(|id| of_resolved(*id, None, now))
+            .collect(),
+        StatusChange::Acknowledge => Vec::new(),
+    };
+    let policy = context.config.messages();
+    Ok(outbox::write(tx, &policy, messages, changed, now).await?)
 }
 
 /// The key of an incident's anomaly.

@@ -15,10 +15,11 @@ use crate::time::Timestamp;
 pub use filter::Filter;
 pub(super) use filter::of_incident;
 
-/// The ids of incidents, newest first.
+/// The ids of incidents, newest first; `before` is the id that the last page ended with.
 pub async fn incident_ids(
     db: &impl ConnectionTrait,
     filter: &Filter,
+    before: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Uuid>, DbErr> {
     use incidents::Column;
@@ -26,6 +27,7 @@ pub async fn incident_ids(
         .select_only()
         .column(Column::Id)
         .filter(of_incident(filter, db.get_database_backend()))
+        .filter(Condition::all().add_option(before.map(|id| Column::Id.lt(id))))
         .order_by_desc(Column::Id)
         .limit(limit)
         .into_tuple()

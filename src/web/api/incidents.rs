@@ -1,13 +1,16 @@
 //! Incidents: listed, shown, acknowledged and resolved.
 
+mod bulk;
 mod executions;
 mod list;
 mod many;
+mod notes;
 mod recommendation;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -18,7 +21,7 @@ use crate::domain::escalation::Level;
 use crate::domain::reason::{LevelReason, LevelRule, TierRule};
 use crate::domain::stale::Heard;
 use crate::entity::{incidents, occurrences};
-use crate::operations::incident::{Changed, reopens_after};
+use crate::operations::incident::{Changed, NewNote, reopens_after};
 use crate::operations::{self, OperationError, Resource};
 use crate::recommendations::of_incident;
 use crate::store::audit::Actor;
@@ -33,10 +36,12 @@ use crate::web::auth::Caller;
 use crate::web::bounded_text::BoundedText;
 use crate::web::paging::{self, Gathered, Page, PageParams};
 use crate::web::query::Query;
-use crate::web::{Ingress, Problem, body};
+use crate::web::{Ingress, Problem, body, idempotency};
+pub(super) use bulk::{__path_change_many, change_many};
 pub(super) use executions::View as ExecutionView;
 pub(super) use list::{__path_list, list};
 pub(super) use many::{__path_resolve_many, resolve_many};
+pub(super) use notes::{__path_list_notes, __path_note, list_notes, note};
 
 /// An incident as it is answered: its row, and what its anomaly says.
 #[derive(Debug, Serialize, ToSchema)]
@@ -116,6 +121,8 @@ pub(super) struct Detail {
     silences: Option<Vec<Silence>>,
     /// What to do next; null if it is resolved, or its tier is not calculated yet.
     recommendation: Option<recommendation::View>,
+    /// What people wrote about it, the newest first, at most 50.
+    notes: Vec<crate::entity::notes::Model>,
     /// What executors are asked to run on it, the oldest first.
     executions: Vec<ExecutionView>,
 }
@@ -191,6 +198,7 @@ pub(super) async fn show(
     let recommended = of_incident(context, db, (&entry.0, &entry.1), now).await?;
     let executions = executions_of(db, id).await?.into_iter();
     Ok(Json(Detail {
+        notes: crate::store::notes::of(db, id, notes::SHOWN).await?,
         executions: executions.map(|row| ExecutionView::of(row, now)).collect(),
         recommendation: recommended.map(recommendation::View::from),
         incident: View::of(now, entry),
@@ -236,16 +244,26 @@ pub(super) struct By {
     pub(super) operator: Option<BoundedText>,
 }
 
+/// Who does it, and what there is to say.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ByWithNote {
+    /// Operator name, for the audit entry.
+    operator: Option<BoundedText>,
+    /// A note about the incident.
+    note: Option<BoundedText>,
+}
+
 /// Acknowledges an incident.
 ///
-/// Has no effect if it is acknowledged already.
+/// Has no effect if it is acknowledged already, but for the note.
 #[utoipa::path(
     post,
     path = "/incidents/{id}/acknowledge",
     operation_id = "acknowledge_incident",
     tag = "incidents",
     params(("id" = Uuid, Path, description = "The incident's id")),
-    request_body = Option<By>,
+    request_body = Option<ByWithNote>,
     responses(
         (status = OK, description = "The incident as it is now", body = After),
         (status = CONFLICT, description = "It is resolved and cannot be acknowledged"),
@@ -255,16 +273,20 @@ pub(super) async fn acknowledge(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
     caller: Caller,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<After>, Problem> {
-    let (id, actor) = read(&id, caller, body).await?;
-    let changed = operations::incident::acknowledge(&ingress.context, &actor, id).await?;
+    let ByWithNote { operator, note } = body::json(body).await?;
+    let (id, actor) = (parse(&id)?, caller.named(operator));
+    let note = note.map(String::from);
+    let note = NewNote::said(note.as_deref(), idempotency::key(&headers)?);
+    let changed = operations::incident::acknowledge(&ingress.context, &actor, id, note).await?;
     Ok(Json(After::of(&ingress, changed)))
 }
 
 /// Resolves an incident.
 ///
-/// Has no effect if it is resolved already. If its alert still fires more than `aggregation.window` later,
+/// Has no effect if it is resolved already, but for the note. If its alert still fires more than `aggregation.window` later,
 /// it reopens.
 #[utoipa::path(
     post,
@@ -272,17 +294,21 @@ pub(super) async fn acknowledge(
     operation_id = "resolve_incident",
     tag = "incidents",
     params(("id" = Uuid, Path, description = "The incident's id")),
-    request_body = Option<By>,
+    request_body = Option<ByWithNote>,
     responses((status = OK, description = "The incident as it is now", body = After)),
 )]
 pub(super) async fn resolve(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
     caller: Caller,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<After>, Problem> {
-    let (id, actor) = read(&id, caller, body).await?;
-    let changed = operations::incident::resolve(&ingress.context, &actor, id).await?;
+    let ByWithNote { operator, note } = body::json(body).await?;
+    let (id, actor) = (parse(&id)?, caller.named(operator));
+    let note = note.map(String::from);
+    let note = NewNote::said(note.as_deref(), idempotency::key(&headers)?);
+    let changed = operations::incident::resolve(&ingress.context, &actor, id, note).await?;
     Ok(Json(After::of(&ingress, changed)))
 }
 

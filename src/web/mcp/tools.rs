@@ -165,6 +165,14 @@ const ROWS: &[Row] = &[
         parts: &[whole("acknowledge_incident")],
     },
     Row {
+        name: "note_incident",
+        title: "Write a note about an incident",
+        about: "Writes a note that everybody reads who looks at the incident, for example what was found out. Give an \
+            idempotency key, so that it is written once if the call is repeated.",
+        effect: Effect::Adds,
+        parts: &[whole("note_incident")],
+    },
+    Row {
         name: "record_repair",
         title: "Record a repair",
         about: "Records what was done about an incident; it does not do it. Say with success whether it helped; or \

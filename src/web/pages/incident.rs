@@ -64,6 +64,7 @@ pub(super) async fn page(
         messages: &found.messages,
         repairs: &found.repairs,
         entries: &found.entries,
+        notes: &found.notes,
         reopenings: &found.reopenings,
         mutes: &found.mutes,
         is_cut: found.is_cut,
@@ -156,6 +157,7 @@ fn head(visit: &PageRequest, (incident, anomaly): &Entry, again: Option<Timestam
     html! {
         p.what { (parts::severity(incident)) " "
             (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
+            (parts::taken_by(text, incident)) " "
             (mute::mark(visit, anomaly)) " " (stale::brief(visit, incident)) " "
             (incidents::place(&anomaly.service, &anomaly.namespace)) }
         h1 { (incidents::title(incident, &anomaly.alert_name)) }

@@ -25,6 +25,9 @@ pub(super) struct IncidentQuery {
     pub(super) until: String,
     pub(super) sort: String,
     pub(super) after: String,
+    /// Of an operation on several: how many it changed, of how many.
+    pub(super) changed: String,
+    pub(super) asked: String,
 }
 
 pub(super) const STATUSES: [Status; 4] = [
@@ -167,6 +170,18 @@ impl IncidentQuery {
     /// The address of the same list from its beginning, filtered otherwise by `name`; by nothing if `value` is empty.
     pub(super) fn by(&self, name: &str, value: &str) -> String {
         self.with(&[(name, value), ("after", "")])
+    }
+
+    /// The address of the same list.
+    pub(super) fn here(&self) -> String {
+        self.with(&[])
+    }
+
+    /// The same after an operation on several.
+    pub(super) fn done(&self, changed: usize, asked: usize) -> String {
+        let here = self.here();
+        let and = if here.contains('?') { '&' } else { '?' };
+        format!("{here}{and}changed={changed}&asked={asked}")
     }
 
     fn with(&self, others: &[(&str, &str)]) -> String {

@@ -10,7 +10,7 @@ use super::address::PageQuery;
 use super::incident_query::IncidentQuery;
 use super::layout::{self, Frame, Section};
 use super::list_filters::{chips, filters, levels};
-use super::{PageError, PageRequest, Pages, charts, mute, parts, stale};
+use super::{PageError, PageRequest, Pages, bulk, charts, mute, parts, stale};
 use crate::domain::aggregation::Status;
 use crate::domain::frequency::Window;
 use crate::entity::incidents::Model as Incident;
@@ -59,13 +59,8 @@ pub(super) async fn page(
         watch: format!("new={}&ids={}", query.after.is_empty(), ids.join(",")),
     };
     let unit = pages.context.config.counting.unit;
-    let content = html! {
-        div.head {
-            h1 { (text.incidents) }
-            (levels(text, &query, &found.overview))
-        }
-        (filters(text, &query, &found.names))
-        (chips(text, &query, &found.overview))
+    let may_select = visit.may_act();
+    let list = html! {
         section #list data-live aria-label=(text.incidents) {
             @if found.entries.is_empty() {
                 (nothing(text, &query, &found.overview, pages.context.config.listen))
@@ -79,6 +74,18 @@ pub(super) async fn page(
             }
             (pager(text, &query, found.next))
         }
+    };
+    let content = html! {
+        div.head {
+            h1 { (text.incidents) }
+            (levels(text, &query, &found.overview))
+        }
+        (filters(text, &query, &found.names))
+        (chips(text, &query, &found.overview))
+        (bulk::result(text, &query))
+        @if may_select {
+            form method="post" action=(query.here()) { (list) (bulk::bar(&visit)) }
+        } @else { (list) }
     };
     Ok(layout::page(&visit, &frame, &content))
 }
@@ -146,6 +153,7 @@ fn card(visit: &PageRequest, (incident, anomaly): &Entry, day: &Day) -> Markup {
     let is_over = incident.status == Status::Resolved;
     html! {
         li.card.(parts::severity_class(&incident.severity)) id=(format!("i{}", id.simple())) {
+            @if visit.may_act() { (bulk::tick(text, id)) }
             h2 {
                 a href=(format!("/incidents/{}", id.simple())) { (title) }
                 @if !says(title, name) { " " code { (name) } }
@@ -154,6 +162,7 @@ fn card(visit: &PageRequest, (incident, anomaly): &Entry, day: &Day) -> Markup {
                 // The card has its colour.
                 @if !incident.severity.is_empty() { span.sev { (incident.severity) } " " }
                 (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
+                (parts::taken_by(text, incident)) " "
                 (mute::brief(visit, anomaly)) " " (stale::brief(visit, incident)) " "
                 (place(&anomaly.service, &anomaly.namespace)) }
             p.how {

@@ -72,6 +72,13 @@ pub(super) fn incident_state(text: &Text, incident: &Incident) -> Markup {
     }
 }
 
+/// Who has taken an incident that is acknowledged, if they said who they are.
+pub(super) fn taken_by(text: &Text, incident: &Incident) -> Markup {
+    let is_taken = incident.status == Status::Acknowledged;
+    let who = incident.operator.as_deref().filter(|_| is_taken);
+    html! { @if let Some(name) = who { (fill(text.by_person, &[("name", name)])) } }
+}
+
 /// A tier, with its number and its name.
 pub(super) fn tier(text: &Text, tier: Option<i32>) -> String {
     match tier {
