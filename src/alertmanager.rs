@@ -19,8 +19,9 @@ pub use api::FiringAlert;
 pub use created::{NewSilence, OwnSilence};
 
 use crate::config::Secret;
+use crate::domain::verdict::TimeSpan;
 use crate::time::Timestamp;
-use silence::ActiveSilence;
+use silence::KnownSilence;
 pub use silence::Silence;
 
 /// Connecting, asking and the answer together.
@@ -53,7 +54,7 @@ pub struct Alertmanager {
     http: Client,
     /// With user and password, if it has them.
     url: Url,
-    silences: Cache<(), Option<Arc<Vec<ActiveSilence>>>>,
+    silences: Cache<(), Option<Arc<Vec<KnownSilence>>>>,
 }
 
 impl Alertmanager {
@@ -124,14 +125,10 @@ impl Alertmanager {
     /// The silences that hold now for an alert with these labels, those that last longest first; `None`
     /// if it does not answer in time.
     pub async fn silences(&self, labels: &serde_json::Value) -> Option<Vec<Silence>> {
-        let this = self.clone();
-        // Who gives up waiting does not end the look: the next one finds what came of it.
-        let look = tokio::spawn(async move {
-            let look = async { this.look().await };
-            this.silences.get_with((), look).await
-        });
-        let kept = tokio::time::timeout(PATIENCE, look).await.ok()?.ok()??;
-        let matching = kept.iter().filter(|kept| kept.silences(labels));
+        let kept = self.kept_silences().await?;
+        let matching = kept
+            .iter()
+            .filter(|kept| kept.holds() && kept.silences(labels));
         let mut found: Vec<Silence> = matching
             .map(|kept| kept.silence(&page_of(&self.url)))
             .collect();
@@ -139,10 +136,30 @@ impl Alertmanager {
         Some(found)
     }
 
-    async fn look(&self) -> Option<Arc<Vec<ActiveSilence>>> {
+    /// When an alert with these labels is silenced, or was as far as Alertmanager remembers it, from and to; `None` if it
+    /// does not answer in time.
+    pub async fn silenced(&self, labels: &serde_json::Value) -> Option<Vec<TimeSpan>> {
+        let kept = self.kept_silences().await?;
+        let matching = kept.iter().filter(|kept| kept.silences(labels));
+        let spans = matching.map(KnownSilence::span);
+        // One that was withdrawn before it began never held.
+        Some(spans.filter(|(from, to)| from < to).collect())
+    }
+
+    async fn kept_silences(&self) -> Option<Arc<Vec<KnownSilence>>> {
+        let this = self.clone();
+        // Who gives up waiting does not end the look: the next one finds what came of it.
+        let look = tokio::spawn(async move {
+            let look = async { this.look().await };
+            this.silences.get_with((), look).await
+        });
+        tokio::time::timeout(PATIENCE, look).await.ok()?.ok()?
+    }
+
+    async fn look(&self) -> Option<Arc<Vec<KnownSilence>>> {
         match api::ask::<Vec<api::Silence>>(&self.http, &self.url, "silences", &[]).await {
             Ok(silences) => Some(Arc::new(
-                silences.into_iter().filter_map(ActiveSilence::of).collect(),
+                silences.into_iter().filter_map(KnownSilence::of).collect(),
             )),
             Err(error) => {
                 tracing::warn!("cannot show silences: {error}");

@@ -52,6 +52,7 @@ pub mod retention;
 pub mod rows;
 pub mod secrets;
 pub mod sessions;
+pub mod silent_sources;
 pub mod source_tallies;
 pub mod stale;
 pub mod tallies;

@@ -18,7 +18,7 @@ use crate::config::QuietOf;
 use crate::context::Context;
 use crate::domain::effectiveness::{Counted, bucket};
 use crate::domain::verdict::{
-    Baseline, Blindness, Evidence, Judgement, Tried, Verdict, VerdictReason, baseline,
+    Baseline, Blindness, Evidence, Judgement, TimeSpan, Tried, Verdict, VerdictReason, baseline,
     judge as decide,
 };
 use crate::entity::anomalies::Model as Anomaly;
@@ -30,11 +30,13 @@ use crate::store::repairs::figures::{self, Delta, Subject};
 use crate::store::repairs::verdicts::{self, Given};
 use crate::store::repairs::{baselines, evidence};
 use crate::store::views::lists;
-use crate::store::{anomalies, levels};
+use crate::store::{anomalies, levels, silent_sources};
 use crate::time::{Timestamp, millis};
 
 /// So long after the quiet time what was received in it is in the rows.
 pub const GRACE: Duration = Duration::from_secs(60);
+/// So long after that a verdict waits for Alertmanager to say what was silenced.
+const SILENCES: Duration = Duration::from_secs(3600);
 /// Firings that a verdict is given by, the newest that were received by the end of its quiet time.
 const FIRINGS: u64 = 1000;
 /// Firings that a baseline is made of.
@@ -49,30 +51,29 @@ pub struct Judged {
     pub follow_up: FollowUp,
 }
 
-/// Since when an anomaly's alert is silenced at its source now, as far as that can be asked; empty if it is not.
-pub async fn silences(context: &Context, key: &str) -> Result<Vec<Timestamp>, DbErr> {
+/// When an anomaly's alert is, and was lately, silenced at its source; none if that has to be asked and is not answered.
+pub async fn silences(context: &Context, key: &str) -> Result<Option<Vec<TimeSpan>>, DbErr> {
+    let none = Ok(Some(Vec::new()));
     let Some(alertmanager) = &context.alertmanager else {
-        return Ok(Vec::new());
+        return none;
     };
     let db = context.db.read();
     let anomaly = lists::anomaly(db, key).await?;
     let Some(newest) = anomaly.and_then(|anomaly| anomaly.newest_incident) else {
-        return Ok(Vec::new());
+        return none;
     };
     let families = &context.config.counting.families;
     let incident = incidents::find(db, newest).await?;
     let is_theirs = |source: &str| families.are_one(source, alertmanager::SOURCE);
     let Some(incident) = incident.filter(|incident| is_theirs(&incident.source)) else {
-        return Ok(Vec::new());
+        return none;
     };
-    let found = alertmanager.silences(&incident.labels).await;
-    let since = |silence: alertmanager::Silence| silence.starts_at.unwrap_or_default();
-    Ok(found.unwrap_or_default().into_iter().map(since).collect())
+    Ok(alertmanager.silenced(&incident.labels).await)
 }
 
 /// Judges those of these repairs of an anomaly whose quiet time was over at `heard`, and before that those after which
-/// it fired again first: whatever follows, that is the verdict at its end, too. `silences` says since when its alert is
-/// silenced.
+/// it fired again first: whatever follows, that is the verdict at its end, too. `silences` says when its alert is
+/// silenced; while that is not known, what depends on it waits, for an hour at most.
 ///
 /// # Errors
 /// The database; nothing was written then.
@@ -80,7 +81,7 @@ pub async fn judge(
     context: &Context,
     key: &str,
     ids: &[Uuid],
-    silences: &[Timestamp],
+    silences: Option<&[TimeSpan]>,
     heard: Timestamp,
 ) -> Result<Judged, DbErr> {
     let tx = context.db.begin().await?;
@@ -95,14 +96,16 @@ pub async fn judge(
     let (mut deltas, mut kept) = (Vec::new(), Vec::new());
     for repair in &repairs {
         let quiet = quiet_of(context, &anomaly, repair);
-        let is_early = repair.repaired_at.after(quiet + GRACE) > heard;
         let until = repair.repaired_at.after(quiet);
-        let silenced = repair.silenced
-            || repair.verdict.is_none() && silences.iter().any(|since| *since < until);
+        let holds = |silence: &TimeSpan| silence.0 < until && silence.1 > repair.repaired_at;
+        let mut known = silences.unwrap_or_default().iter();
+        let silenced = repair.silenced || repair.verdict.is_none() && known.any(holds);
         let Some(judgement) = look(context, &tx, &anomaly, repair, quiet, silenced).await? else {
             kept.push(repair.id);
             continue;
         };
+        let is_early = heard < until.after(GRACE)
+            || silences.is_none() && heard < until.after(GRACE + SILENCES);
         if is_early && judgement.reason != VerdictReason::FiredAgain {
             continue;
         }
@@ -152,9 +155,8 @@ pub async fn look(
         return Ok(None);
     }
     let blind = Blindness {
-        outages: evidence::outages(db, (done, until), LEASE).await?,
         silenced,
-        pruned_before: anomaly.pruned_before,
+        ..blindness(db, anomaly, Some(repair.incident_id), (done, until)).await?
     };
     let firings = evidence::firings(db, &anomaly.key, until, FIRINGS).await?;
     let repairs = evidence::tried(db, &anomaly.key, done).await?;
@@ -170,6 +172,28 @@ pub async fn look(
         finished_at: done,
     };
     Ok(Some(decide(&this, quiet, &seen)))
+}
+
+/// When nothing of an anomaly could have been seen between these moments, but for what was silenced. Its source is that of
+/// this incident; if that is not kept, or none is given, of its newest.
+async fn blindness(
+    db: &impl ConnectionTrait,
+    anomaly: &Anomaly,
+    incident: Option<Uuid>,
+    span: (Timestamp, Timestamp),
+) -> Result<Blindness, DbErr> {
+    let ids = incident.into_iter().chain(anomaly.newest_incident);
+    let source = evidence::source(db, ids.collect()).await?;
+    let silent = match source {
+        Some((source, labels)) => silent_sources::of(db, &source, &labels, span).await?,
+        None => Vec::new(),
+    };
+    Ok(Blindness {
+        outages: evidence::outages(db, span, LEASE).await?,
+        silent,
+        silenced: false,
+        pruned_before: anomaly.pruned_before,
+    })
 }
 
 /// For how long an anomaly must stay quiet after a repair: as when it was judged first.
@@ -255,11 +279,7 @@ async fn baselines_at(
         .iter()
         .map(|firing| firing.starts_at.min(firing.received_at));
     let first = begins.min().unwrap_or(now);
-    let blind = Blindness {
-        outages: evidence::outages(db, (first, now), LEASE).await?,
-        silenced: false,
-        pruned_before: anomaly.pruned_before,
-    };
+    let blind = blindness(db, anomaly, None, (first, now)).await?;
     let repairs = evidence::tried(db, &anomaly.key, first).await?;
     let seen = Evidence {
         firings: &firings,

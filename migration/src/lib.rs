@@ -45,6 +45,7 @@ mod m036_room;
 mod m037_source_watches;
 mod m038_made_silences;
 mod m039_notes;
+mod m040_silent_sources;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -91,6 +92,7 @@ impl MigratorTrait for Migrator {
             Box::new(m037_source_watches::Migration),
             Box::new(m038_made_silences::Migration),
             Box::new(m039_notes::Migration),
+            Box::new(m040_silent_sources::Migration),
         ]
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::api;
+use crate::domain::verdict::TimeSpan;
 use crate::time::Timestamp;
 
 /// Bytes that a compiled pattern may take.
@@ -27,9 +28,9 @@ pub struct Silence {
     pub url: String,
 }
 
-/// A silence that holds, ready to be matched.
+/// A silence that holds, or held, ready to be matched.
 #[derive(Debug)]
-pub(super) struct ActiveSilence {
+pub(super) struct KnownSilence {
     silence: api::Silence,
     matchers: Vec<Matcher>,
 }
@@ -48,10 +49,10 @@ enum Condition {
     Like(Regex),
 }
 
-impl ActiveSilence {
-    /// `None` if it does not hold now, or its matchers cannot be read.
+impl KnownSilence {
+    /// `None` if it never held, or its matchers cannot be read.
     pub(super) fn of(mut silence: api::Silence) -> Option<Self> {
-        if silence.status.state != "active" {
+        if !matches!(&*silence.status.state, "active" | "expired") {
             return None;
         }
         let matchers = std::mem::take(&mut silence.matchers);
@@ -60,6 +61,20 @@ impl ActiveSilence {
             .map(Matcher::of)
             .collect::<Option<_>>()?;
         (!matchers.is_empty()).then_some(Self { silence, matchers })
+    }
+
+    /// Whether it holds now.
+    pub(super) fn holds(&self) -> bool {
+        self.silence.status.state == "active"
+    }
+
+    /// From when, and to when, it holds or held.
+    pub(super) fn span(&self) -> TimeSpan {
+        let at = |text: &str| Timestamp::parse(text);
+        (
+            at(&self.silence.starts_at).unwrap_or_default(),
+            at(&self.silence.ends_at).unwrap_or(Timestamp(i64::MAX)),
+        )
     }
 
     /// Whether all of it matches these labels; a label that is missing is an empty one.
@@ -119,11 +134,11 @@ mod tests {
 
     use super::*;
 
-    fn kept(state: &str, matchers: &serde_json::Value) -> Option<ActiveSilence> {
+    fn kept(state: &str, matchers: &serde_json::Value) -> Option<KnownSilence> {
         let silence = json!({"id": "s1", "status": {"state": state}, "createdBy": "ann",
             "comment": "we know", "startsAt": "2026-11-22T21:28:29.102Z",
             "endsAt": "2026-11-22T23:28:29.102Z", "updatedAt": "?", "matchers": matchers});
-        ActiveSilence::of(serde_json::from_value(silence).unwrap())
+        KnownSilence::of(serde_json::from_value(silence).unwrap())
     }
 
     #[test]
@@ -160,7 +175,17 @@ mod tests {
             assert_eq!(silence.silences(&labels), expected, "{matchers:?}");
         }
         let is_any = json!([is("namespace", "prod")]);
-        assert!(kept("expired", &is_any).is_none() && kept("pending", &is_any).is_none());
+        assert!(kept("pending", &is_any).is_none());
+        let held = kept("expired", &is_any).unwrap();
+        assert!(!held.holds() && kept("active", &is_any).unwrap().holds());
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        assert_eq!(
+            held.span(),
+            (
+                at("2026-11-22T21:28:29.102Z"),
+                at("2026-11-22T23:28:29.102Z")
+            )
+        );
         assert!(kept("active", &json!([])).is_none(), "matches nothing");
         assert!(
             kept("active", &json!([like("pod", "(")])).is_none(),

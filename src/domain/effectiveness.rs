@@ -7,7 +7,7 @@ mod wilson;
 use sea_orm::FromJsonQueryResult;
 use serde::{Deserialize, Serialize};
 
-use super::tier::{RESTARTS, Tier};
+use super::tier::Tier;
 use super::verdict::Verdict;
 use crate::time::Timestamp;
 pub use figures::{Counted, Kept, PERIOD_MS, Worth, first_period, period};
@@ -52,13 +52,6 @@ pub fn action_name(action: &str) -> String {
         true => action.trim().to_owned(),
         false => words.join("_").to_lowercase(),
     }
-}
-
-/// Whether restarting was ever tried.
-#[must_use]
-pub fn were_restarts_tried(history: &[Effectiveness]) -> bool {
-    let is_restart = |entry: &Effectiveness| RESTARTS.contains(&entry.action.as_str());
-    history.iter().any(is_restart)
 }
 
 /// How many repairs an incident's history shows.

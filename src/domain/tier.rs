@@ -62,8 +62,6 @@ impl Tier {
     }
 }
 
-/// The actions that count as restarting.
-pub const RESTARTS: [&str; 2] = ["restart_pod", "restart_container"];
 /// Restarts of one anomaly after which the next repair must go deeper.
 pub const RESTARTS_ENOUGH: i64 = 2;
 /// How long a restart counts: an older one says nothing about what helps now.

@@ -16,6 +16,7 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::alert::Labels;
 use super::stale::{Heard, StaleLimits};
 use crate::time::{Timestamp, millis};
 pub use baseline::{Baseline, baseline, for_quiet};
@@ -102,7 +103,7 @@ pub enum VerdictReason {
     /// Another repair came within it.
     #[sea_orm(string_value = "another_repair")]
     AnotherRepair,
-    /// The source of a firing that had not ended did not send it any more.
+    /// Its source was silent, or did not send a firing any more that had not ended.
     #[sea_orm(string_value = "source_silent")]
     SourceSilent,
     /// The alert was silenced at its source.
@@ -213,15 +214,45 @@ impl Tried {
     }
 }
 
+/// From when, and to when.
+pub type TimeSpan = (Timestamp, Timestamp);
+
 /// When nothing could have been seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Blindness {
     /// When Tocsin was down, from and to.
-    pub outages: Vec<(Timestamp, Timestamp)>,
+    pub outages: Vec<TimeSpan>,
+    /// When the source of its alert was silent, from and to.
+    pub silent: Vec<TimeSpan>,
     /// Whether the alert was silenced at its source.
     pub silenced: bool,
     /// Firings that ended before this may not be kept any more.
     pub pruned_before: Option<Timestamp>,
+}
+
+/// What sends alerts and is silent, as far as that is noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SilentSource {
+    /// The source, or its kind; empty: any.
+    pub source: String,
+    /// The labels of the alert that does not come.
+    pub labels: Labels,
+    /// When it was heard last.
+    pub since: Timestamp,
+}
+
+impl SilentSource {
+    /// Whether alerts with these labels are its: none of its labels has another value there. Name and severity are those
+    /// of the alert that does not come.
+    #[must_use]
+    pub fn may_send(&self, labels: &serde_json::Value) -> bool {
+        let mut own = self.labels.iter();
+        own.all(|(name, value)| {
+            let is_of_alert = matches!(name.as_str(), "alertname" | "severity");
+            let other = labels.get(name).and_then(|other| other.as_str());
+            is_of_alert || other.is_none_or(|other| other == value)
+        })
+    }
 }
 
 /// What is known of the time around a repair.
@@ -259,12 +290,19 @@ pub fn judge(repair: &Tried, quiet: Duration, seen: &Evidence<'_>) -> Judgement 
         (_, Some(_)) => return Judgement::of(VerdictReason::AnotherRepair),
         _ => {}
     }
-    if let Some(reason) = blind(seen.blind, done, until) {
-        return Judgement::of(reason);
-    }
     let of_before = seen.firings.iter();
     let of_before = of_before.filter(|f| f.received_at <= until && !f.began_after(done));
     let open = of_before.filter(|firing| firing.at(done, seen.limits) != FiringState::Over);
+    if let Some(reason) = blind(seen.blind, done, until) {
+        // What was seen afterwards to go on did not stop in between.
+        let seen_again = seen.blind.end(done, until);
+        let mut open = open.filter(|firing| firing.at(until, seen.limits) == FiringState::Fires);
+        let goes_on = open.any(|f| f.ended_at.is_some() || f.heard.last_seen > seen_again);
+        return Judgement::of(match goes_on && reason != VerdictReason::Pruned {
+            true => VerdictReason::NeverStopped,
+            false => reason,
+        });
+    }
     let (mut fires, mut is_lost, mut last_end) = (false, false, done);
     for firing in open {
         match firing.at(until, seen.limits) {
@@ -287,15 +325,30 @@ pub fn judge(repair: &Tried, quiet: Duration, seen: &Evidence<'_>) -> Judgement 
 
 /// Why nothing could have been seen between these moments, if so.
 fn blind(blind: &Blindness, from: Timestamp, to: Timestamp) -> Option<VerdictReason> {
-    let was_down = |outage: &&(Timestamp, Timestamp)| outage.0 < to && outage.1 > from;
     if blind.pruned_before.is_some_and(|before| before > from) {
         return Some(VerdictReason::Pruned);
     }
     if blind.silenced {
         return Some(VerdictReason::Silenced);
     }
-    let outage = blind.outages.iter().find(was_down);
-    outage.map(|_| VerdictReason::Down)
+    let lies_in = |span: &TimeSpan| span.0 < to && span.1 > from;
+    if blind.outages.iter().any(lies_in) {
+        return Some(VerdictReason::Down);
+    }
+    let is_silent = blind.silent.iter().any(lies_in);
+    is_silent.then_some(VerdictReason::SourceSilent)
+}
+
+impl Blindness {
+    /// From when on it could be seen again, of the time between these moments: its end at the latest.
+    fn end(&self, from: Timestamp, to: Timestamp) -> Timestamp {
+        if self.silenced {
+            return to;
+        }
+        let spans = self.outages.iter().chain(&self.silent);
+        let of_it = spans.filter(|span| span.0 < to && span.1 > from);
+        of_it.map(|span| span.1.min(to)).max().unwrap_or(from)
+    }
 }
 
 /// The quiet time in the store's unit.

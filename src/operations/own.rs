@@ -1,14 +1,18 @@
 //! Tocsin's own alerts, about its links and about what it expects: they go the way of all alerts, from the queue on, and
 //! are incidents like any other. An alert that is pushed again is the same firing, so each pass pushes what holds.
 
+use std::time::Duration;
+
 use sea_orm::DbErr;
 
 use super::OperationError;
 use crate::context::Context;
 use crate::domain::alert::{Alert, AlertStatus, Labels};
 use crate::domain::canary::SOURCE;
+use crate::domain::verdict::SilentSource;
 use crate::ids::derived_id;
 use crate::jobs::{Content, IngestAlert};
+use crate::store::silent_sources;
 use crate::store::watches::{self, Watch};
 use crate::telemetry::metrics::BySource;
 use crate::time::Timestamp;
@@ -32,6 +36,8 @@ pub struct OwnAlert {
     pub summary: String,
     /// What is known, and what to look at.
     pub description: String,
+    /// The source that is silent, if it says that.
+    pub silent: Option<SilentSource>,
 }
 
 /// Has the alert fire: the watch is late since then, if it was not late before.
@@ -42,24 +48,50 @@ pub async fn fire(
     alert: &OwnAlert,
     now: Timestamp,
 ) -> Result<(), OperationError> {
-    let since = watches::begin(context.db.write(), watch, since).await?;
+    let tx = context.db.begin().await?;
+    let since = watches::begin(&tx, watch, since).await?;
+    if let Some(silent) = &alert.silent {
+        silent_sources::begin(&tx, watch, silent, (longest_quiet(context), now)).await?;
+    }
+    tx.commit().await?;
     push(context, alert, (since, None), now).await
 }
 
-/// Ends the alert of a watch that was late.
+/// Ends the alert of a watch that was late. Its source was heard at `heard`, if that is why.
 pub async fn resolve(
     context: &Context,
     watch: &Watch,
     alert: &OwnAlert,
-    now: Timestamp,
+    (heard, now): (Option<Timestamp>, Timestamp),
 ) -> Result<(), OperationError> {
     let Some(since) = watch.late_since else {
         return Ok(());
     };
-    let ended = watches::end(context.db.write(), watch, now).await?;
+    let tx = context.db.begin().await?;
+    let ended = watches::end(&tx, watch, now).await?;
+    if let Some(heard) = heard {
+        silent_sources::end(&tx, &watch.name, heard, (longest_quiet(context), now)).await?;
+    }
+    tx.commit().await?;
     push(context, alert, (since, Some(ended.max(since))), now).await?;
     let settled: Result<(), DbErr> = watches::settle(context.db.write(), &watch.name, since).await;
     Ok(settled?)
+}
+
+/// Notes that the source of a watch was heard, whether or not its alert still fires.
+pub async fn hear(
+    context: &Context,
+    watch: &str,
+    (heard, now): (Timestamp, Timestamp),
+) -> Result<(), DbErr> {
+    let tx = context.db.begin().await?;
+    silent_sources::end(&tx, watch, heard, (longest_quiet(context), now)).await?;
+    tx.commit().await
+}
+
+fn longest_quiet(context: &Context) -> Duration {
+    let (_, longest) = context.config.effectiveness.bounds();
+    longest
 }
 
 async fn push(

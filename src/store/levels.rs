@@ -174,25 +174,32 @@ pub async fn mark_others_due(
     marked.iter().map(|row| row.try_get("", "id")).collect()
 }
 
-/// How often restarting was tried on each of these anomalies within [`RESTARTS_COUNT_FOR`], up to
+/// How often these actions, restarts, were tried on their anomalies within [`RESTARTS_COUNT_FOR`], each up to
 /// [`RESTARTS_AT_MOST`].
 pub async fn restarts(
     db: &impl ConnectionTrait,
-    keys: &[String],
+    tried: &[(String, String)],
     now: Timestamp,
 ) -> Result<HashMap<String, i64>, DbErr> {
-    let rows = Rows::new().text("key", keys.iter().cloned());
+    let rows = Rows::new()
+        .text("key", tried.iter().map(|(key, _)| key.clone()))
+        .text("action", tried.iter().map(|(_, action)| action.clone()));
     let sql = "SELECT r.key, (SELECT count(*) FROM (SELECT 1 FROM repairs p \
-                   WHERE p.anomaly_key = r.key AND p.repaired_at > $1 \
-                       AND p.action IN ('restart_pod', 'restart_container') LIMIT $2) l) AS n \
+                   WHERE p.anomaly_key = r.key AND p.action = r.action \
+                       AND p.repaired_at > $1 AND NOT p.unfinished LIMIT $2) l) AS n \
                FROM {rows}";
     let since = now.before(RESTARTS_COUNT_FOR);
     let values = [Value::from(since.0), Value::from(RESTARTS_AT_MOST)];
     let found = db
         .query_all_raw(rows.statement(db.get_database_backend(), sql, values))
         .await?;
-    let entry = |row: &sea_orm::QueryResult| Ok((row.try_get("", "key")?, row.try_get("", "n")?));
-    found.iter().map(entry).collect()
+    let mut restarts: HashMap<String, i64> = HashMap::new();
+    for row in &found {
+        let n: i64 = row.try_get("", "n")?;
+        let all = restarts.entry(row.try_get("", "key")?).or_default();
+        *all = (*all + n).min(RESTARTS_AT_MOST);
+    }
+    Ok(restarts)
 }
 
 /// Whether a firing of the anomaly began after `moment`, and was first seen after it: a firing that was

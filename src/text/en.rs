@@ -383,7 +383,7 @@ pub static EN: Text = Text {
     verdict_fired_again: "the alert fired again",
     verdict_never_stopped: "the alert never stopped firing",
     verdict_another_repair: "another repair followed, and only the last one is judged",
-    verdict_source_silent: "the source stopped sending the alert",
+    verdict_source_silent: "the source of the alert was silent",
     verdict_silenced: "silenced at its source",
     verdict_down: "Tocsin was down",
     verdict_pruned: "the firings of that time are no longer kept",

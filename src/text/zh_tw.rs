@@ -382,7 +382,7 @@ pub static ZH_TW: Text = Text {
     verdict_fired_again: "再次觸發",
     verdict_never_stopped: "一直沒有停止觸發",
     verdict_another_repair: "判定前又做了另一項修復，只判定最後一項",
-    verdict_source_silent: "來源已不再傳送此告警",
+    verdict_source_silent: "告警來源當時沒有傳送",
     verdict_silenced: "告警在來源端被靜音",
     verdict_down: "當時 Tocsin 停機",
     verdict_pruned: "當時的觸發紀錄已不再保留",

@@ -84,7 +84,7 @@ async fn given(
             .unwrap_or(now);
         for (key, ids) in wrong {
             note(context.db.write(), actor, Figure::Verdict, &key, now).await?;
-            let judged = verdicts::judge(context, &key, &ids, &[], heard.min(now)).await?;
+            let judged = verdicts::judge(context, &key, &ids, Some(&[]), heard.min(now)).await?;
             judged.follow_up.push(context).await;
         }
     }

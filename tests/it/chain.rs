@@ -29,7 +29,7 @@ impl Harness {
     }
 
     /// Time passes, in which an ingress is there.
-    async fn live(&self, time: Duration) {
+    pub(crate) async fn live(&self, time: Duration) {
         const STEP: Duration = Duration::from_secs(20);
         for _ in 0..time.as_secs().div_ceil(STEP.as_secs()) {
             self.advance(STEP);
@@ -38,7 +38,7 @@ impl Harness {
     }
 
     /// Sends the alert that always fires, and waits until it is known that it came.
-    async fn send_watchdog(&self) {
+    pub(crate) async fn send_watchdog(&self) {
         let before = self
             .sql("SELECT COALESCE(MAX(seen_at), 0) FROM watches")
             .await;
@@ -48,7 +48,7 @@ impl Harness {
         self.until(&newer, 1).await;
     }
 
-    async fn expect(&self) {
+    pub(crate) async fn expect(&self) {
         check_expected(&self.context).await.unwrap();
         self.drain().await;
     }
@@ -64,7 +64,7 @@ impl Harness {
     }
 }
 
-fn watchdog() -> Expected {
+pub(crate) fn watchdog() -> Expected {
     Expected {
         alert: "Watchdog".to_owned(),
         source: Some("alertmanager".to_owned()),

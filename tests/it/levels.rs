@@ -151,7 +151,7 @@ on_all! {
         let h = Harness::start(on).await;
         h.flap().await;
         let path = format!("/api/v1/incidents/{}/repairs", h.incident().await["id"].as_str().unwrap());
-        for action in ["restart_pod", "restart_container"] {
+        for action in ["Reboot node", "restart_container"] {
             h.post(&path, json!({"action": action, "success": false})).await;
         }
         h.drain().await;

@@ -4,15 +4,13 @@
 mod dying;
 mod oracle;
 mod scrambled;
+mod unseen;
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tocsin::config::Secret;
-use tocsin_workers::{presence, recount};
-use wiremock::matchers::path;
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use tocsin_workers::recount;
 
 use crate::harness::{Harness, alert, answer, resolved};
 use crate::on_all;
@@ -271,50 +269,6 @@ on_all! {
         }
         h.drain().await;
         assert_eq!(h.sql("SELECT count(*) FROM repairs").await, 2);
-        h.finish().await;
-    }
-
-    async fn what_could_not_be_seen_gives_no_verdict(on) {
-        let h = Harness::start(on).await;
-        presence::pass(&h.context).await.unwrap();
-        let firing = alert("Loop", "a", h.now());
-        h.send_and_drain(vec![firing.clone(), resolved(firing, h.now())]).await;
-        let id = h.repaired("rollback", true).await;
-        // Nobody says that alerts are taken: it is not judged until somebody does.
-        h.advance(QUIET * 2);
-        h.recount().await;
-        assert_eq!(h.repair(&id).await["verdict"], Value::Null);
-        presence::pass(&h.context).await.unwrap();
-        h.recount().await;
-        let repair = h.repair(&id).await;
-        assert_eq!((&repair["verdict"], &repair["verdict_reason"]), (&json!("unknown"), &json!("down")));
-        let worth = h.effectiveness().await;
-        let action = &worth["actions"][0];
-        assert_eq!((&action["unknown"], &action["verdicts"]), (&json!(1), &json!(0)), "{worth:#}");
-        h.finish().await;
-    }
-
-    async fn the_silence_of_what_is_silenced_at_its_source_tells_nothing(on) {
-        let server = MockServer::start().await;
-        let ends_at = tocsin::time::Timestamp::now().after(Duration::from_secs(86_400));
-        let silence = json!([{
-            "id": "s1", "status": {"state": "active"}, "createdBy": "ann", "comment": "",
-            "startsAt": "2020-01-01T00:00:00Z", "endsAt": ends_at,
-            "matchers": [{"name": "alertname", "value": "Loop", "isRegex": false, "isEqual": true}],
-        }]);
-        Mock::given(path("/api/v2/silences"))
-            .respond_with(ResponseTemplate::new(200).set_body_json(silence))
-            .mount(&server)
-            .await;
-        let h = Harness::start_with(on, |config| {
-            config.alertmanager_url = Some(Secret::from(server.uri().as_str()));
-        }).await;
-        let id = h.round("rollback", true).await;
-        let repair = h.repair(&id).await;
-        assert_eq!((&repair["verdict"], &repair["verdict_reason"]), (&json!("unknown"), &json!("silenced")));
-        // It fired all the same: that tells something.
-        let id = h.round("restart_pod", false).await;
-        assert_eq!(h.repair(&id).await["verdict"], "disproved");
         h.finish().await;
     }
 

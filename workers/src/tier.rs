@@ -14,12 +14,13 @@ use apalis::prelude::Data;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use tocsin::context::Context;
 use tocsin::domain::aggregation::Unit;
-use tocsin::domain::effectiveness::{self, RepairStats};
+use tocsin::domain::effectiveness::RepairStats;
 use tocsin::domain::escalation::{
     Assessment, Decay, Level, RuleInputs, assess, decay, most_incidents, raise,
 };
 use tocsin::domain::frequency::{Counts, FrequencyStats};
 use tocsin::domain::reason::Lasting;
+use tocsin::domain::repair_class::RepairClass;
 use tocsin::domain::tier::{self, Tier};
 use tocsin::entity::anomalies::Model as Anomaly;
 use tocsin::jobs::{CalculateTier, JobError};
@@ -162,11 +163,14 @@ pub(crate) async fn calculate_within(
 
     let keys: Vec<String> = locked.counts.keys().cloned().collect();
     let histories = repairs::history(tx, &keys).await?;
-    let restarted: Vec<String> = histories
-        .iter()
-        .filter(|(_, history)| effectiveness::were_restarts_tried(&history.totals))
-        .map(|(key, _)| key.clone())
-        .collect();
+    let classes = &context.config.repairs.actions;
+    let is_restart = |action: &str| classes.of(action) == Some(RepairClass::Restart);
+    let mut restarted = Vec::new();
+    for (key, history) in &histories {
+        let actions = history.totals.iter().map(|entry| &entry.action);
+        let of_class = actions.filter(|action| is_restart(action));
+        restarted.extend(of_class.map(|action| (key.clone(), action.clone())));
+    }
     let restarts = match restarted.is_empty() {
         true => HashMap::new(),
         false => levels::restarts(tx, &restarted, locked.now).await?,

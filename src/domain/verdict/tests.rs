@@ -74,6 +74,13 @@ fn what_happens_first_in_the_quiet_time_decides() {
         },
         ..firing(from, None)
     };
+    let seen = |from, last| Firing {
+        heard: Heard {
+            last_seen: at(last),
+            lease: None,
+        },
+        ..firing(from, None)
+    };
     let leased = |from, until| Firing {
         heard: Heard {
             last_seen: at(from),
@@ -83,6 +90,10 @@ fn what_happens_first_in_the_quiet_time_decides() {
     };
     let down = |from, to| Blindness {
         outages: vec![(at(from), at(to))],
+        ..Blindness::default()
+    };
+    let silent = |from, to| Blindness {
+        silent: vec![(at(from), at(to))],
         ..Blindness::default()
     };
     let muted = Blindness {
@@ -252,6 +263,62 @@ fn what_happens_first_in_the_quiet_time_decides() {
         ("tocsin was down before", vec![], vec![], down(-7, 0), Quiet),
         ("tocsin was down after", vec![], vec![], down(30, 37), Quiet),
         (
+            "its source was silent",
+            vec![],
+            vec![],
+            silent(29, 99),
+            SourceSilent,
+        ),
+        (
+            "its source was heard before",
+            vec![],
+            vec![],
+            silent(-9, 0),
+            Quiet,
+        ),
+        (
+            "its source was silent after",
+            vec![],
+            vec![],
+            silent(30, 99),
+            Quiet,
+        ),
+        (
+            "another source sent it",
+            vec![firing(9, None)],
+            vec![],
+            silent(5, 7),
+            FiredAgain,
+        ),
+        (
+            "it is known to have gone on although tocsin was down",
+            vec![firing(-9, Some(31))],
+            vec![],
+            down(5, 7),
+            NeverStopped,
+        ),
+        (
+            "it was seen to go on after that",
+            vec![seen(-9, 20)],
+            vec![],
+            down(5, 7),
+            NeverStopped,
+        ),
+        (
+            "it was not seen after that",
+            vec![seen(-9, 6)],
+            vec![],
+            down(5, 7),
+            Down,
+        ),
+        (
+            "it was seen to go on while nobody would have heard its end",
+            vec![seen(-9, 20)],
+            vec![],
+            silent(5, 99),
+            SourceSilent,
+        ),
+        (
             "it fired although tocsin was down",
             vec![firing(9, None)],
             vec![],
@@ -364,4 +431,27 @@ fn the_baseline_counts_episodes_and_not_the_firings_of_a_burst() {
     // It was given up two days later.
     let later = firing(3000, Some(3001));
     assert_eq!(of(&[firing(0, Some(10)), lost, later], &[]), (1, 1));
+}
+
+#[test]
+fn a_source_is_silent_for_what_has_none_of_its_labels_otherwise() {
+    let labels = |pairs: &[(&str, &str)]| -> crate::domain::alert::Labels {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    };
+    let silent = SilentSource {
+        source: "alertmanager".to_owned(),
+        labels: labels(&[("prometheus", "a"), ("severity", "none")]),
+        since: at(0),
+    };
+    for (alert, expected) in [
+        (vec![("prometheus", "a"), ("severity", "critical")], true),
+        (vec![("prometheus", "b")], false),
+        (vec![("pod", "x")], true),
+    ] {
+        let of_alert = serde_json::json!(labels(&alert));
+        assert_eq!(silent.may_send(&of_alert), expected, "{alert:?}");
+    }
 }

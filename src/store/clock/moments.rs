@@ -54,6 +54,7 @@ pub(super) const MOMENTS: [(&str, &[&str]); 28] = [
     ("baselines", &["as_of"]),
     ("notes", &["at"]),
     ("outages", &["ended_at"]),
+    ("silent_sources", &["began_at", "ended_at"]),
     ("reopenings", &["resolved_at", "reopened_at"]),
     ("effectiveness", &["last_at"]),
     ("audit", &["at"]),

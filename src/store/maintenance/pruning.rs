@@ -49,7 +49,7 @@ pub const REQUESTS: Prune = Prune {
 
 /// Tables that grow and that no counter is computed from. An incident's messages are pruned with it;
 /// messages without an incident are digests and notices.
-pub const REST: [Prune; 7] = [
+pub const REST: [Prune; 8] = [
     Prune {
         what: "audit entries",
         table: "audit",
@@ -85,6 +85,13 @@ pub const REST: [Prune; 7] = [
         key: Key::Number("began_at"),
         is_old: "ended_at < $1",
         order: "began_at",
+    },
+    Prune {
+        what: "silences of sources",
+        table: "silent_sources",
+        key: Key::Text("id"),
+        is_old: "ended_at < $1",
+        order: "ended_at",
     },
     Prune {
         what: "Telegram presses",

@@ -1,14 +1,15 @@
-//! The evidence for verdicts: firings, repairs, and when Tocsin was down.
+//! The evidence for verdicts: firings, repairs, their source, and when Tocsin was down.
 
 use std::time::Duration;
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
 };
+use uuid::Uuid;
 
 use crate::domain::episode::EndedBy;
 use crate::domain::verdict::{Firing, Tried};
-use crate::entity::{occurrences, repairs};
+use crate::entity::{self, occurrences, repairs};
 use crate::store::rows::statement;
 use crate::time::{Timestamp, millis};
 
@@ -81,4 +82,25 @@ pub async fn outages(
         Ok((row.try_get("", "began_at")?, row.try_get("", "ended_at")?))
     };
     rows.iter().map(outage).collect()
+}
+
+/// The source and the labels of the first of these incidents that is kept.
+pub async fn source(
+    db: &impl ConnectionTrait,
+    incidents: Vec<Uuid>,
+) -> Result<Option<(String, serde_json::Value)>, DbErr> {
+    use entity::incidents::{Column, Entity};
+    let mut rows: Vec<(Uuid, String, serde_json::Value)> = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::Source, Column::Labels])
+        .filter(Column::Id.is_in(incidents.iter().copied()))
+        .into_tuple()
+        .all(db)
+        .await?;
+    let of = |id: &Uuid| rows.iter().position(|(found, ..)| found == id);
+    let first = incidents.iter().find_map(of);
+    Ok(first.map(|first| {
+        let (_, source, labels) = rows.swap_remove(first);
+        (source, labels)
+    }))
 }

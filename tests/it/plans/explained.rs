@@ -14,7 +14,7 @@ const PASSED_OVER: f64 = 2_000.0;
 const LARGE: [&str; 3] = ["occurrences", "notifications", "incidents"];
 /// Tables that a statement may read as a whole: they are as large as what people configured, or as the
 /// anomalies are many, which the look for changes reads once a minute.
-const MAY_SCAN: [&str; 19] = [
+const MAY_SCAN: [&str; 20] = [
     "made_silences",
     "canaries",
     "playbook_versions",
@@ -30,6 +30,7 @@ const MAY_SCAN: [&str; 19] = [
     "reports",
     "losses",
     "outages",
+    "silent_sources",
     "refusals",
     "source_tallies",
     "ended_sessions",

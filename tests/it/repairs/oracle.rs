@@ -31,6 +31,10 @@ pub struct Story {
     pub repairs: Vec<Repaired>,
     /// When Tocsin was down, from and to: half a minute after each.
     pub down: Option<(i64, i64)>,
+    /// When their source was silent, likewise.
+    pub silent: Option<(i64, i64)>,
+    /// When another source was silent: that must not matter.
+    pub other_silent: Option<(i64, i64)>,
 }
 
 /// Attempts, claimed, verified, disproved, superseded, unknown.
@@ -54,7 +58,12 @@ impl Story {
                 return "superseded";
             }
         }
-        if self.was_down(repair.finished, minute) {
+        // Whose end is known to be later goes on, whoever looked.
+        let goes_on = |fired: &Fired| fired.from <= repair.finished && fired.to > Some(minute);
+        if self.firings.iter().any(goes_on) {
+            return "disproved";
+        }
+        if self.was_blind(repair.finished, minute) {
             return "unknown";
         }
         match self.fires(minute) {
@@ -69,11 +78,11 @@ impl Story {
         self.firings.iter().any(fires)
     }
 
-    /// Whether Tocsin was down between two minutes.
-    fn was_down(&self, from: i64, to: i64) -> bool {
+    /// Whether Tocsin was down, or their source silent, between two minutes.
+    fn was_blind(&self, from: i64, to: i64) -> bool {
         let is_between = |minute: i64| minute >= from && minute < to;
-        self.down
-            .is_some_and(|(began, ended)| (began..=ended).any(is_between))
+        let mut spans = self.down.into_iter().chain(self.silent);
+        spans.any(|(began, ended)| (began..=ended).any(is_between))
     }
 
     /// How often all that fired had ended, with nothing done since the first of it began, and could be seen for as
@@ -92,7 +101,7 @@ impl Story {
             let Some(from) = since.take() else { continue };
             let until = minute + quiet;
             let is_at_work = |r: &Repaired| r.began <= until && r.finished >= from;
-            if self.repairs.iter().any(is_at_work) || self.was_down(minute, until) {
+            if self.repairs.iter().any(is_at_work) || self.was_blind(minute, until) {
                 continue;
             }
             episodes += 1;

@@ -76,7 +76,9 @@ async fn tell(context: &Context, broken: Option<(Link, String)>) -> Result<(), J
                 own::fire(context, &watch, now, &alert, now).await
             }
             _ => match known.iter().find(|known| known.name == watch) {
-                Some(known) => own::resolve(context, known, &alert(context, link, ""), now).await,
+                Some(known) => {
+                    own::resolve(context, known, &alert(context, link, ""), (None, now)).await
+                }
                 None => Ok(()),
             },
         }
@@ -94,6 +96,7 @@ fn alert(context: &Context, link: Link, why: &str) -> OwnAlert {
         severity: "critical",
         summary: fill(text.chain_broken, &places),
         description: fill(text.chain_broken_look, &places),
+        silent: None,
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sea_orm::ConnectionTrait;
 use tocsin::config::Expected;
 use tocsin::context::Context;
+use tocsin::domain::verdict::SilentSource;
 use tocsin::jobs::JobError;
 use tocsin::operations::own::{self, OwnAlert, watch_name};
 use tocsin::store::watches::{self, Watch};
@@ -41,7 +42,7 @@ pub async fn check_expected(context: &Context) -> Result<(), JobError> {
     {
         let name = gone.name[prefix.len()..].to_owned();
         let alert = alert(context, &name, None, Duration::ZERO);
-        own::resolve(context, gone, &alert, now)
+        own::resolve(context, gone, &alert, (Some(now), now))
             .await
             .map_err(failed)?;
         watches::forget(context.db.write(), &gone.name).await?;
@@ -79,24 +80,34 @@ async fn look(
     watch: &Watch,
     (back, now): (Option<Timestamp>, Timestamp),
 ) -> Result<(), JobError> {
-    let alert = alert(context, &one.name(), watch.seen_at, one.every.0);
+    let mut alert = alert(context, &one.name(), watch.seen_at, one.every.0);
     match late(watch.seen_at, back, one.every.0 * MISSES, now) {
-        Some(since) => own::fire(context, &watch.name, since, &alert, now).await,
-        None => own::resolve(context, watch, &alert, now).await,
+        Some((heard, since)) => {
+            alert.silent = Some(SilentSource {
+                source: one.source.clone().unwrap_or_default(),
+                labels: one.labels.clone(),
+                since: heard,
+            });
+            own::fire(context, &watch.name, since, &alert, now).await
+        }
+        None => {
+            let heard = watch.seen_at.max(back).unwrap_or(now).min(now);
+            own::resolve(context, watch, &alert, (Some(heard), now)).await
+        }
     }
     .map_err(failed)
 }
 
-/// Since when it is late: it was not seen, and could have been, for longer than that.
+/// When it was heard last, as far as it could have been, and since when it is late: that is longer ago than `patience`.
 fn late(
     seen: Option<Timestamp>,
     back: Option<Timestamp>,
     patience: Duration,
     now: Timestamp,
-) -> Option<Timestamp> {
+) -> Option<(Timestamp, Timestamp)> {
     let heard = seen.max(back)?;
     let due = heard.after(patience);
-    (now.since(heard) > patience).then_some(due)
+    (now.since(heard) > patience).then_some((heard, due))
 }
 
 fn alert(context: &Context, name: &str, seen: Option<Timestamp>, every: Duration) -> OwnAlert {
@@ -110,6 +121,7 @@ fn alert(context: &Context, name: &str, seen: Option<Timestamp>, every: Duration
         severity: "critical",
         summary: fill(text.expected_missing, &places),
         description: fill(text.expected_missing_look, &places),
+        silent: None,
     }
 }
 
@@ -132,7 +144,8 @@ mod tests {
             (None, None, 9000, None),
         ] {
             let found = late(seen.map(at), back.map(at), patience, at(now));
-            assert_eq!(found, since.map(at), "{seen:?} {back:?} {now}");
+            let since = since.map(|since| (at(since - 600), at(since)));
+            assert_eq!(found, since, "{seen:?} {back:?} {now}");
         }
     }
 }

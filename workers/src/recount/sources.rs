@@ -1,14 +1,15 @@
 //! Sources that are not as they always were: one that is quiet against its habit, one whose sender leaves out alerts, one
 //! that never says that an alert is over. Each is an incident of Tocsin's own until that ends, so it is told once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin::context::Context;
 use tocsin::domain::source_watch::{Moment, SourceFigures, Told, Warning};
+use tocsin::domain::verdict::SilentSource;
 use tocsin::jobs::JobError;
 use tocsin::operations::own::{self, OwnAlert};
 use tocsin::store::watches::{self, Watch};
-use tocsin::store::{maintenance, outages, source_tallies};
+use tocsin::store::{maintenance, outages, silent_sources, source_tallies};
 use tocsin::text::fill;
 use tocsin::time::Timestamp;
 
@@ -41,8 +42,36 @@ pub async fn watch_sources(context: &Context) -> Result<(), JobError> {
             let late = watch.and_then(|watch| watch.late_since);
             let figures = figures.get(source).unwrap_or(&none);
             let told = warning.judge(figures, &limits, late, &at);
-            let alert = alert(context, warning, source, figures, &at);
+            let mut alert = alert(context, warning, source, figures, &at);
+            let since = match told {
+                Told::Since(since) => Some(late.unwrap_or(since)),
+                Told::AsBefore => late,
+                Told::Over => None,
+            };
+            alert.silent = since
+                .filter(|_| warning == Warning::Quiet)
+                .map(|since| SilentSource {
+                    source: source.to_owned(),
+                    labels: BTreeMap::new(),
+                    since,
+                });
             tell(context, (told, &name, watch), &alert, &at).await?;
+        }
+    }
+    // A source that has not been heard for so long that nobody expects it is silent all the same.
+    let silent = silent_sources::open(db).await?;
+    let prefix = Warning::Quiet.watch("");
+    for (watch, since) in &silent {
+        let Some(source) = watch.strip_prefix(&prefix) else {
+            continue;
+        };
+        let delivered_at = figures.get(source).and_then(|found| found.delivered_at);
+        let heard = match limits.quiet {
+            0 => Some(now),
+            _ => delivered_at.filter(|delivered_at| delivered_at > since),
+        };
+        if let Some(heard) = heard {
+            own::hear(context, watch, (heard, now)).await?;
         }
     }
     Ok(())
@@ -62,7 +91,7 @@ async fn tell(
             let Some(watch) = watch else {
                 return Ok(());
             };
-            let resolved = own::resolve(context, watch, alert, at.now).await;
+            let resolved = own::resolve(context, watch, alert, (None, at.now)).await;
             resolved.map_err(failed)?;
             return Ok(watches::forget(context.db.write(), name).await?);
         }
@@ -107,5 +136,6 @@ fn alert(
         severity: "warning",
         summary: fill(summary, &places),
         description: fill(look, &places),
+        silent: None,
     }
 }

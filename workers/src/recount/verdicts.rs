@@ -93,7 +93,7 @@ async fn judge_all(
     }
     for (key, ids) in by_anomaly {
         let silences = judging::silences(context, &key).await?;
-        let judged = judging::judge(context, &key, &ids, &silences, heard).await?;
+        let judged = judging::judge(context, &key, &ids, silences.as_deref(), heard).await?;
         for verdict in &judged.given {
             let verdict = verdict.name();
             let verdicts = &context.metrics.verdicts;

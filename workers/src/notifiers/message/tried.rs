@@ -43,8 +43,13 @@ pub(super) fn repairs(card: &Card, text: &Text) -> Option<Line> {
     let line = line.dot().text(pair(text, text.last_time, "")).code(action);
     let newest = stats.repair_history.first();
     let who = newest.and_then(|repair| known(repair.operator.as_deref()?, NAME));
-    Some(match who {
+    let line = match who {
         Some(who) => line.text(format!(" {}", fill(text.by_person, &[("name", &who)]))),
+        None => line,
+    };
+    let verdict = newest.and_then(|repair| repair.verdict);
+    Some(match verdict {
+        Some(verdict) => line.text(format!(" ({})", repairs::verdict_word(text, verdict))),
         None => line,
     })
 }

@@ -4,6 +4,7 @@ use tocsin::domain::again::AgainFigures;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
 use tocsin::domain::escalation::Level;
 use tocsin::domain::notification::Kind;
+use tocsin::domain::verdict::Verdict;
 use tocsin::text::Lang;
 
 use super::bot;
@@ -193,5 +194,15 @@ fn a_card_says_who_did_the_last_repair() {
     }
     for shown in lines(None) {
         assert!(shown.contains("<code>restart_pod</code>\n"), "{shown}");
+    }
+    if let Some(stats) = &mut card.incident.repair_stats {
+        stats.repair_history[0].verdict = Some(Verdict::Disproved);
+    }
+    for (lang, expected) in Lang::ALL.into_iter().zip([
+        "<code>restart_pod</code> (did not hold)\n",
+        "<code>restart_pod</code> (未維持住)\n",
+    ]) {
+        let shown = bot(lang).render(&card);
+        assert!(shown.contains(expected), "{shown}");
     }
 }

@@ -130,7 +130,7 @@ pub(in crate::simulation) struct FileExpect {
     pub(in crate::simulation) tier: Expected<i64>,
     /// What its reason says.
     pub(in crate::simulation) tier_reason: Expected<String>,
-    /// The action that is recommended for the newest incident; `none` if none is.
+    /// The action that is recommended for the newest incident; `wait` if waiting is, `none` if nothing is.
     pub(in crate::simulation) recommended: Expected<String>,
     /// The verdict on the newest repair.
     pub(in crate::simulation) verdict: Expected<Verdict>,
