@@ -1,7 +1,7 @@
 //! Which columns say when something happened.
 
 /// Each table with such columns, and these. What is yet to come is put off elsewhere.
-pub(super) const MOMENTS: [(&str, &[&str]); 28] = [
+pub(super) const MOMENTS: [(&str, &[&str]); 29] = [
     (
         "incidents",
         &[

@@ -158,14 +158,14 @@ fn card(visit: &PageRequest, (incident, anomaly): &Entry, day: &Day) -> Markup {
                 a href=(format!("/incidents/{}", id.simple())) { (title) }
                 @if !says(title, name) { " " code { (name) } }
             }
-            p.what {
+            p {
                 // The card has its colour.
                 @if !incident.severity.is_empty() { span.sev { (incident.severity) } " " }
                 (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
                 (parts::taken_by(text, incident)) " "
                 (mute::brief(visit, anomaly)) " " (stale::brief(visit, incident)) " "
                 (place(&anomaly.service, &anomaly.namespace)) }
-            p.how {
+            p {
                 b { (parts::tier(text, incident.tier)) } " · "
                 (plural(text.aggregated, incident.aggregated_count))
                 @if incident.open_episodes > 0 && incident.unheard_since.is_none() && (incident.aggregated_count > 1 || is_over) {

@@ -208,6 +208,7 @@
   };
 
   if (bulk) {
+    bulk.classList.add("over");
     name(list);
     count();
     list.addEventListener("change", count);
