@@ -8,6 +8,7 @@ pub mod dead_letters;
 pub mod effectiveness;
 pub mod executions;
 pub mod incidents;
+pub mod notes;
 pub mod notifications;
 pub mod occurrences;
 mod reason;

@@ -33,6 +33,7 @@ pub mod made_silences;
 pub mod maintenance;
 pub mod marks;
 pub mod mutes;
+pub mod notes;
 pub mod notices;
 pub mod notifications;
 pub mod occurrences;

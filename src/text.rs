@@ -148,6 +148,7 @@ texts! {
     search
     search_hint
     sort
+    sort_worst
     sort_level
     sort_newest
     sort_oldest
@@ -155,6 +156,18 @@ texts! {
     sort_fired
     apply
     clear
+    severity_none
+    bulk_select
+    bulk_selected
+    bulk_all
+    bulk_hint
+    bulk_mute
+    done_bulk
+    done_bulk_none
+    note_only
+    done_note
+    opened_since
+    opened_until
     filter_more
     filter
     unresolved_now

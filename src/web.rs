@@ -16,6 +16,7 @@ mod health;
 mod idempotency;
 mod late;
 pub mod mcp;
+mod moment;
 mod operation_error;
 pub(crate) mod origin;
 mod pages;

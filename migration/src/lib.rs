@@ -44,6 +44,7 @@ mod m035_executions;
 mod m036_room;
 mod m037_source_watches;
 mod m038_made_silences;
+mod m039_notes;
 mod m040_silent_sources;
 
 /// Every change, oldest first.
@@ -90,6 +91,7 @@ impl MigratorTrait for Migrator {
             Box::new(m036_room::Migration),
             Box::new(m037_source_watches::Migration),
             Box::new(m038_made_silences::Migration),
+            Box::new(m039_notes::Migration),
             Box::new(m040_silent_sources::Migration),
         ]
     }

@@ -28,6 +28,9 @@ pub struct Model {
     /// The same as a figure to sort by, the most severe highest.
     #[serde(skip)]
     pub severity_order: i64,
+    /// The rank of its anomaly's level, to sort by, while it is not resolved.
+    #[serde(skip)]
+    pub level_order: i64,
     /// How often a later alert had a higher severity than those before it.
     pub severity_rises: i64,
     /// Its status.

@@ -209,6 +209,18 @@ pub enum Invalid {
         /// Why.
         why: String,
     },
+    /// A note that says nothing.
+    #[error("note must not be empty")]
+    EmptyNote,
+    /// Incidents were named, and selected by a filter, too.
+    #[error("ids name the incidents, a filter selects them: give one or the other")]
+    IdsAndFilter,
+    /// More incidents were named than one request changes.
+    #[error("ids must be at most {limit}")]
+    TooManyIds {
+        /// How many there may be.
+        limit: usize,
+    },
     /// Neither a filter nor everything was selected.
     #[error("nothing selected: give a {}, or \"all\": true", or_list(.filters))]
     NothingSelected {
@@ -241,6 +253,8 @@ impl Invalid {
             Self::UnknownQueue { .. } => "queue",
             Self::UnknownChannel { .. } => "channel",
             Self::UnknownSource { .. } | Self::NoCanary { .. } => "source",
+            Self::EmptyNote => "note",
+            Self::IdsAndFilter | Self::TooManyIds { .. } => "ids",
             Self::NothingSelected { .. } | Self::AllAndFilter => "all",
         }
     }
@@ -324,9 +338,12 @@ impl Invalid {
                 with(Code::InvalidBody).parameter(format!("definition.{}", wrong.field))
             }
             Self::PlaybookName { .. } => with(Code::InvalidBody).parameter("definition.name"),
-            Self::PlaybookText { .. } | Self::NoWhy => {
+            Self::PlaybookText { .. } | Self::NoWhy | Self::EmptyNote | Self::IdsAndFilter => {
                 with(Code::InvalidBody).parameter(self.field())
             }
+            Self::TooManyIds { limit } => with(Code::InvalidBody)
+                .parameter(self.field())
+                .limit(*limit as u64),
             Self::StatusResolved => with(Code::InvalidBody)
                 .parameter(self.field())
                 .value("RESOLVED"),

@@ -1,6 +1,8 @@
-//! Acknowledging and resolving an incident.
+//! Acknowledging and resolving an incident, and writing notes about it.
 
+mod bulk;
 mod many;
+mod note;
 
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use uuid::Uuid;
 use super::{Conflict, FollowUp, OperationError, Resource};
 use crate::context::Context;
 use crate::domain::aggregation::{ResolvedBy, Status};
-use crate::domain::incident_counts::PERSON;
+use crate::domain::incident_counts::{IncidentCounts, PERSON};
 use crate::domain::messages::of_resolved;
 use crate::entity::incidents::Model as Incident;
 use crate::store::anomalies;
@@ -20,7 +22,9 @@ use crate::store::incidents::{StatusChange, act, find};
 use crate::store::outbox;
 use crate::store::views::incident_list::Entry;
 use crate::time::Timestamp;
+pub use bulk::{Asked, BulkAction, Changes, Item, Outcome, Which, apply};
 pub use many::{Resolved, Selection, resolve_many};
+pub use note::{NewNote, note};
 
 /// An incident after an operation.
 #[derive(Clone, Debug)]
@@ -46,32 +50,37 @@ pub fn reopens_after(incident: &Incident, window: Duration) -> Option<Timestamp>
     (incident.open_episodes > 0).then(|| at.after(window))
 }
 
-/// Acknowledges an incident. Has no effect if it is acknowledged already.
+/// Acknowledges an incident. Has no effect if it is acknowledged already, but for the note.
 pub async fn acknowledge(
     context: &Context,
     actor: &Actor,
     id: Uuid,
+    note: Option<NewNote<'_>>,
 ) -> Result<Changed, OperationError> {
-    change(context, actor, id, StatusChange::Acknowledge).await
+    change(context, actor, id, (StatusChange::Acknowledge, note)).await
 }
 
-/// Resolves an incident. Has no effect if it is resolved already.
+/// Resolves an incident. Has no effect if it is resolved already, but for the note.
 pub async fn resolve(
     context: &Context,
     actor: &Actor,
     id: Uuid,
+    note: Option<NewNote<'_>>,
 ) -> Result<Changed, OperationError> {
-    change(context, actor, id, StatusChange::Resolve).await
+    change(context, actor, id, (StatusChange::Resolve, note)).await
 }
 
 async fn change(
     context: &Context,
     actor: &Actor,
     id: Uuid,
-    change: StatusChange,
+    (change, note): (StatusChange, Option<NewNote<'_>>),
 ) -> Result<Changed, OperationError> {
     let tx = context.db.begin().await?;
     let (changed, follow_up) = Box::pin(change_in(&tx, context, actor, id, change)).await?;
+    if let (Ok(changed), Some(note)) = (&changed, note) {
+        note::note_in(&tx, actor, &[id], note, changed.now).await?;
+    }
     tx.commit().await?;
     follow_up.push(context).await;
     changed.map_err(OperationError::from)
@@ -95,7 +104,8 @@ pub(super) async fn change_in(
     let before = before.ok_or(OperationError::NotFound(Resource::Incident))?;
     let after = act(tx, before.clone(), change, actor.operator.clone(), now).await?;
     let changed = after.as_ref().filter(|after| after.status != before.status);
-    let follow_up = write_follow_up(tx, context, changed, now).await?;
+    let of = changed.map(|incident| (incident.id, incident.opened_at));
+    let follow_up = write_follow_up(tx, context, change, of.as_slice(), now).await?;
     let target = id.to_string();
     let entry = AuditEntry {
         action: change.action(),
@@ -115,26 +125,30 @@ pub(super) async fn change_in(
     Ok((changed.ok_or(Conflict::IncidentResolved), follow_up))
 }
 
-/// Marks the card of an incident whose status changed, and writes the message that it is resolved.
+/// Marks the cards of incidents that this changed, and writes the messages that they are resolved; with each, when it
+/// opened.
 async fn write_follow_up(
     tx: &DatabaseTransaction,
     context: &Context,
-    changed: Option<&Incident>,
+    change: StatusChange,
+    changed: &[(Uuid, Timestamp)],
     now: Timestamp,
 ) -> Result<FollowUp, OperationError> {
-    let Some(incident) = changed else {
-        return Ok(FollowUp::default());
-    };
-    let (id, policy) = (incident.id, context.config.messages());
-    let is_resolved = incident.status == Status::Resolved;
-    let message = is_resolved.then(|| of_resolved(id, incident.resolved_at, now));
-    let messages = message.into_iter().collect();
-    let mut follow_up = outbox::write(tx, &policy, messages, &[id], now).await?;
-    let after = now.since(incident.opened_at);
-    match is_resolved {
-        true => follow_up.incidents.resolved.push((PERSON, after)),
-        false => follow_up.incidents.acknowledged.push(after),
+    let ids: Vec<Uuid> = changed.iter().map(|(id, _)| *id).collect();
+    let after = changed.iter().map(|(_, opened_at)| now.since(*opened_at));
+    let (mut messages, mut incidents) = (Vec::new(), IncidentCounts::default());
+    match change {
+        StatusChange::Resolve => {
+            messages.extend(ids.iter().map(|id| of_resolved(*id, None, now)));
+            incidents
+                .resolved
+                .extend(after.map(|after| (PERSON, after)));
+        }
+        StatusChange::Acknowledge => incidents.acknowledged.extend(after),
     }
+    let policy = context.config.messages();
+    let mut follow_up = outbox::write(tx, &policy, messages, &ids, now).await?;
+    follow_up.incidents = incidents;
     Ok(follow_up)
 }
 

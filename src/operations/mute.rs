@@ -12,7 +12,7 @@ use crate::domain::mute::Ends;
 use crate::entity::anomalies::Model;
 use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::mutes::{self, Mute};
-use crate::store::{anomalies, cards};
+use crate::store::{anomalies, cards, levels};
 use crate::time::Timestamp;
 
 /// Incidents whose cards say that their anomaly is muted, at most: the newest.
@@ -87,6 +87,40 @@ pub(super) async fn mute_in(
         why,
     };
     set(tx, context, key, Some(mute), asked_on, now).await
+}
+
+/// Mutes anomalies that are locked. The cards of the incidents that this was asked of say so, too.
+pub(super) async fn mute_each_in(
+    tx: &DatabaseTransaction,
+    context: &Context,
+    actor: &Actor,
+    keys: &[String],
+    NewMute { ends, why }: &NewMute,
+    asked_on: &[Uuid],
+    now: Timestamp,
+) -> Result<FollowUp, OperationError> {
+    let until = ends.moment(now).map_err(Invalid::MuteEnd)?;
+    let detail = json!({"until": until, "why": why});
+    let targets = keys.iter().cloned();
+    audit::record_each(tx, actor, Action::Mute, targets, &detail, now).await?;
+    let mute = Mute {
+        since: now,
+        until,
+        by: actor.operator.clone(),
+        why: why.clone(),
+    };
+    mutes::set_each(tx, keys, &mute, now).await?;
+    let mut follow_up = FollowUp::default();
+    let edited = context.config.edits();
+    if !edited.is_empty() {
+        let of_each: Vec<_> = keys.iter().map(|key| (key.clone(), None)).collect();
+        let mut shown = levels::concerned(tx, &of_each).await?;
+        shown.extend(asked_on);
+        shown.sort_unstable();
+        shown.dedup();
+        follow_up.edits = cards::mark_edits(tx, &shown, &edited, now).await?;
+    }
+    Ok(follow_up)
 }
 
 /// Unmutes it in a transaction. The card of the incident that this was `asked_on` says so, too.

@@ -312,7 +312,8 @@ pub async fn lock_of_incidents(
 }
 
 /// Writes the levels of locked anomalies: with their numbers, when they rose, reasons, since when they
-/// fall, and which rise broke a mute.
+/// fall, and which rise broke a mute; and, for the order of the list, the level of each of their unresolved
+/// incidents.
 pub async fn set_levels(tx: &impl ConnectionTrait, anomalies: &[&Model]) -> Result<(), DbErr> {
     use sea_orm::ActiveEnum;
     if anomalies.is_empty() {
@@ -334,6 +335,15 @@ pub async fn set_levels(tx: &impl ConnectionTrait, anomalies: &[&Model]) -> Resu
                    reason = r.reason, falling_since = r.falling_since, \
                    mute_broken_at = r.mute_broken_at \
                FROM {rows} WHERE anomalies.key = r.key";
+    tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
+        .await?;
+    let rows = Rows::new()
+        .text("key", all().map(|a| a.key.clone()))
+        .int("level", all().map(|a| a.level as i64));
+    // For the order of the list. Who changes several incidents holds their anomalies, so nobody waits in a circle.
+    let sql = "UPDATE incidents SET level_order = r.level FROM {rows} \
+               WHERE incidents.anomaly_key = r.key AND incidents.status <> 'RESOLVED' \
+                   AND incidents.level_order <> r.level";
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
     Ok(())

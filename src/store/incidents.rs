@@ -6,20 +6,37 @@ mod tiers;
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryResult, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryResult,
+    Value,
+};
 use uuid::Uuid;
 
 use super::rows::{Rows, statement};
 use crate::config::Escalation;
-use crate::entity::incidents::{Entity, Model};
+use crate::entity::incidents::{Column, Entity, Model};
 use crate::time::{Timestamp, millis};
 pub use batch::{load, save};
-pub use people::{ExpectedState, StatusChange, act, resolve_some, unresolved};
+pub use people::{
+    Effect, ExpectedState, StatusChange, acknowledge_some, act, resolve_some, unresolved,
+};
 pub use tiers::{Finding, due, keys_due, mark_due, set_tiers};
 
 /// One incident as its row has it.
 pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(id).one(db).await
+}
+
+/// These incidents, as far as there are, by id.
+pub async fn find_all(
+    db: &impl ConnectionTrait,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, Model>, DbErr> {
+    let found = Entity::find()
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .all(db)
+        .await?;
+    Ok(found.into_iter().map(|row| (row.id, row)).collect())
 }
 
 /// The same without a lock on an anomaly, after the count: a tier pass that holds these incidents is

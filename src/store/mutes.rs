@@ -42,6 +42,29 @@ pub async fn set(tx: &impl ConnectionTrait, key: &str, mute: Option<Mute>) -> Re
     Entity::update(change).exec(tx).await
 }
 
+/// Mutes these locked anomalies, each since when it was if it is muted at `now`.
+pub async fn set_each(
+    tx: &impl ConnectionTrait,
+    keys: &[String],
+    mute: &Mute,
+    now: Timestamp,
+) -> Result<(), DbErr> {
+    let rows = Rows::new().text("key", keys.iter().cloned());
+    let sql = "UPDATE anomalies SET muted_since = CASE WHEN muted_until > $1 \
+                       THEN COALESCE(muted_since, $2) ELSE $2 END, \
+                   muted_until = $3, muted_by = $4, muted_why = $5 \
+               FROM {rows} WHERE anomalies.key = r.key";
+    let values = [
+        Value::from(now.0),
+        mute.since.0.into(),
+        mute.until.0.into(),
+        mute.by.clone().into(),
+        mute.why.clone().into(),
+    ];
+    let sql = rows.statement(tx.get_database_backend(), sql, values);
+    tx.execute_raw(sql).await.map(drop)
+}
+
 /// Which of these incidents are of an anomaly that is muted at `now`, or flaps: why messages about them are suppressed,
 /// and the anomaly's level. Their anomalies are locked.
 pub async fn quieted(

@@ -76,7 +76,7 @@ pub async fn prune_occurrences(
 }
 
 /// Deletes at most `limit` incidents that are resolved and did not change since `before`, with the
-/// messages about them, their executions, and when they opened again; returns how many incidents there were. The newest of an anomaly stays for as long as the anomaly is seen.
+/// messages and notes about them, their executions, and when they opened again; returns how many incidents there were. The newest of an anomaly stays for as long as the anomaly is seen.
 ///
 /// # Errors
 /// What the database says; nothing was deleted then.
@@ -110,6 +110,7 @@ pub async fn prune_incidents(
     for of_them in [
         "DELETE FROM notifications WHERE incident_id IN (SELECT r.id FROM {rows})",
         "DELETE FROM reopenings WHERE incident_id IN (SELECT r.id FROM {rows})",
+        "DELETE FROM notes WHERE incident_id IN (SELECT r.id FROM {rows})",
         "DELETE FROM executions WHERE incident_id IN (SELECT r.id FROM {rows})",
     ] {
         let rows = Rows::new().uuid("id", gone.iter().copied());

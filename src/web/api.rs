@@ -63,6 +63,8 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(incidents::resolve))
         .routes(routes!(incidents::analyze))
         .routes(routes!(incidents::resolve_many))
+        .routes(routes!(incidents::change_many))
+        .routes(routes!(incidents::list_notes, incidents::note))
         .routes(routes!(anomalies::show))
         .routes(routes!(anomalies::fix, anomalies::unfix))
         .routes(routes!(mutes::mute, mutes::unmute))

@@ -12,6 +12,7 @@ mod anomaly;
 mod api;
 mod assets;
 mod attention;
+mod bulk;
 mod cached;
 mod charts;
 mod dead_letters;
@@ -23,6 +24,7 @@ mod incident;
 mod incident_query;
 mod incidents;
 mod layout;
+mod list_filters;
 mod live;
 mod mute;
 mod parts;
@@ -118,7 +120,10 @@ pub(crate) fn router(
     queue_depths::start(context, &pages.shared);
     Router::new()
         .route("/", get(async || Redirect::to("/incidents")))
-        .route(incidents::SECTION.path, get(incidents::page))
+        .route(
+            incidents::SECTION.path,
+            get(incidents::page).post(bulk::post),
+        )
         .route("/incidents/{id}", get(incident::page))
         .route("/incidents/{id}/firings", get(firings::page))
         .route("/incidents/{id}/{operation}", post(forms::incident))

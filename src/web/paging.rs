@@ -103,17 +103,18 @@ const BYTES: usize = 4 << 20;
 const AT_ONCE: u64 = 64;
 
 /// Entries on their way to a page, read a few at a time: what they carry may be large.
-pub(super) struct Gathered<T> {
+/// `C` says where a page begins.
+pub(super) struct Gathered<T, C = Uuid> {
     items: Vec<T>,
     limit: u64,
     bytes: usize,
-    last: Option<Uuid>,
+    last: Option<C>,
     is_all: bool,
 }
 
-impl<T> Gathered<T> {
+impl<T, C: Copy + ToString> Gathered<T, C> {
     /// None yet, of at most `limit`, behind the entry `before`.
-    pub(super) const fn new(limit: u64, before: Option<Uuid>) -> Self {
+    pub(super) const fn new(limit: u64, before: Option<C>) -> Self {
         Self {
             items: Vec::new(),
             limit,
@@ -124,18 +125,18 @@ impl<T> Gathered<T> {
     }
 
     /// Behind which entry to read on, and how many; nothing if that is all.
-    pub(super) fn wants(&self) -> Option<(Option<Uuid>, u64)> {
+    pub(super) fn wants(&self) -> Option<(Option<C>, u64)> {
         let missing = (self.limit + 1).saturating_sub(self.items.len() as u64);
         let goes_on = !self.is_all && missing > 0 && self.bytes < BYTES;
         goes_on.then_some((self.last, missing.min(AT_ONCE)))
     }
 
-    /// Adds the items found by a query for `requested` of them; `of` gives an item's ID and size in bytes.
-    pub(super) fn add(&mut self, requested: u64, found: Vec<T>, of: impl Fn(&T) -> (Uuid, usize)) {
+    /// Adds the items found by a query for `requested` of them; `of` gives an item's place and size in bytes.
+    pub(super) fn add(&mut self, requested: u64, found: Vec<T>, of: impl Fn(&T) -> (C, usize)) {
         self.is_all = (found.len() as u64) < requested;
         for item in found {
-            let (id, bytes) = of(&item);
-            self.last = Some(id);
+            let (place, bytes) = of(&item);
+            self.last = Some(place);
             self.bytes += bytes;
             self.items.push(item);
         }
@@ -145,7 +146,7 @@ impl<T> Gathered<T> {
     pub(super) fn page<V>(
         mut self,
         view: impl FnMut(T) -> V,
-        of: impl Fn(&T) -> (Uuid, usize),
+        of: impl Fn(&T) -> (C, usize),
     ) -> Page<V> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let (mut kept, mut bytes) = (0, 0);

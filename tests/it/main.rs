@@ -25,6 +25,7 @@ mod again;
 mod alertmanager;
 mod analysis;
 mod apalis_redis;
+mod bulk;
 mod bulk_resolve;
 mod buttons;
 mod canary;

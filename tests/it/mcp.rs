@@ -23,8 +23,9 @@ const READS: [&str; 6] = [
     "list_effectiveness",
     "trace",
 ];
-const OPERATES: [&str; 5] = [
+const OPERATES: [&str; 6] = [
     "acknowledge_incident",
+    "note_incident",
     "record_repair",
     "finish_repair",
     "mute_anomaly",

@@ -12,8 +12,11 @@ use std::time::Duration;
 
 use sea_orm::{DbBackend, Statement};
 use serde_json::Value;
+use tocsin::domain::aggregation::Status;
 use tocsin::entity::notifications as rows;
 use tocsin::report::{self, Period};
+use tocsin::store::views::incident_list::{self, Sort, mark};
+use tocsin::store::views::lists::Filter;
 use tocsin::store::{cards, incidents, notifications};
 use tocsin_workers::{recount, workers};
 use uuid::Uuid;
@@ -159,6 +162,45 @@ on_both! {
                 assert!(read < 50, "reads {read} pages: {plan:#?}");
             }
             _ => assert!(plan.iter().any(|line| line.contains("occurrences_open")), "{plan:#?}"),
+        }
+        h.finish().await;
+    }
+
+    async fn the_list_is_read_in_the_order_of_an_index(on) {
+        let mut h = Harness::without_workers(on, |_| {}).await;
+        h.fill().await;
+        h.execute("UPDATE incidents SET status = 'OPEN', severity_order = 6, level_order = 1").await;
+        if h.context.db.backend() == DbBackend::Postgres {
+            h.analyze().await;
+        }
+        let told: Arc<Mutex<Vec<Statement>>> = Arc::default();
+        let hear = Arc::clone(&told);
+        h.context.db.observe(move |statement| hear.lock().unwrap().push(statement.clone()));
+        let filters = [
+            Filter { unresolved: true, ..Filter::default() },
+            Filter { status: Some(Status::Open), ..Filter::default() },
+            Filter { severity: Some("warning".to_owned()), ..Filter::default() },
+        ];
+        let db = h.context.db.read();
+        for filter in &filters {
+            let page = incident_list::incidents(db, filter, Sort::Worst, None, 51).await.unwrap();
+            let last = page.last().map(|last| mark(Sort::Worst, last));
+            let next = incident_list::incidents(db, filter, Sort::Worst, last, 51).await.unwrap();
+            assert_eq!((page.len(), next.len()), (51, 51), "{filter:?}");
+        }
+        let asked = std::mem::take(&mut *told.lock().unwrap());
+        let asked: Vec<_> = asked.iter().filter(|asked| asked.sql.contains("level_order")).collect();
+        assert!(asked.len() >= 6);
+        for statement in asked {
+            let plan = h.explain(statement).await;
+            if h.context.db.backend() == DbBackend::Postgres {
+                let read: i64 = plan[0].parse().unwrap();
+                assert!(read < 200, "reads {read} pages: {}\n{plan:#?}", statement.sql);
+            } else {
+                let is_by_index = plan.iter().any(|line| line.contains("incidents_unresolved_order"));
+                let sorts = plan.iter().any(|line| line.contains("TEMP B-TREE"));
+                assert!(is_by_index && !sorts, "{}\n{plan:#?}", statement.sql);
+            }
         }
         h.finish().await;
     }

@@ -5,16 +5,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::write_follow_up;
 use crate::config::Span;
 use crate::context::Context;
 use crate::domain::aggregation::Status;
 use crate::domain::escalation::Level;
-use crate::domain::incident_counts::PERSON;
-use crate::domain::messages::of_resolved;
 use crate::operations::{Invalid, OperationError};
 use crate::store::audit::{self, Actor};
 use crate::store::incidents::{ExpectedState, StatusChange, resolve_some};
-use crate::store::outbox;
 use crate::store::views::lists::{self, Filter};
 use crate::store::{anomalies, maintenance};
 use crate::time::Timestamp;
@@ -24,18 +22,19 @@ const AT_ONCE: (usize, u64) = (200, 10_000);
 /// How long an operation goes on.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The filters that a selection has.
-const FILTERS: [&str; 8] = [
+const FILTERS: [&str; 9] = [
     "status",
     "level",
     "service",
     "namespace",
+    "severity",
     "q",
     "muted",
     "unheard",
     "older_than",
 ];
 
-/// Which incidents to resolve: by filters, of which all must match, or all of them.
+/// Which unresolved incidents: by filters, of which all must match, or all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// With this status.
@@ -46,6 +45,8 @@ pub struct Selection {
     pub service: Option<String>,
     /// In this namespace.
     pub namespace: Option<String>,
+    /// This severe.
+    pub severity: Option<String>,
     /// With this text in title, alert name, service, namespace or error type, in whatever case.
     pub text: Option<String>,
     /// Muted now, or not.
@@ -104,7 +105,7 @@ pub async fn resolve_many(
     }
     let began = Instant::now();
     let db = context.db.view_for(filter.text.is_some()).await?;
-    let found = lists::incident_ids(&*db, &filter, AT_ONCE.1).await?;
+    let found = lists::incident_ids(&*db, &filter, None, AT_ONCE.1).await?;
     drop(db);
     let mut steps = found.chunks(AT_ONCE.0);
     for ids in steps.by_ref() {
@@ -132,16 +133,10 @@ async fn step(
     if resolved.is_empty() {
         return Ok(0);
     }
-    let durations = resolved.iter().map(|(_, opened_at)| now.since(*opened_at));
-    let durations: Vec<_> = durations.map(|after| (PERSON, after)).collect();
-    let resolved: Vec<Uuid> = resolved.into_iter().map(|(id, _)| id).collect();
-    let messages = resolved.iter().map(|id| of_resolved(*id, None, now));
-    let policy = context.config.messages();
-    let mut follow_up = outbox::write(&tx, &policy, messages.collect(), &resolved, now).await?;
-    follow_up.incidents.resolved = durations;
-    let targets = resolved.iter().map(Uuid::to_string);
-    let action = StatusChange::Resolve.action();
-    audit::record_each(&tx, actor, action, targets, detail, now).await?;
+    let change = StatusChange::Resolve;
+    let follow_up = write_follow_up(&tx, context, change, &resolved, now).await?;
+    let targets = resolved.iter().map(|(id, _)| id.to_string());
+    audit::record_each(&tx, actor, change.action(), targets, detail, now).await?;
     tx.commit().await?;
     follow_up.push(context).await;
     Ok(resolved.len() as u64)
@@ -149,10 +144,10 @@ async fn step(
 
 impl Selection {
     /// How the incidents were selected, for the audit.
-    fn detail(&self) -> Value {
+    pub(super) fn detail(&self) -> Value {
         let selected = json!({
             "status": self.status, "level": self.level, "service": self.service,
-            "namespace": self.namespace, "q": self.text, "muted": self.muted,
+            "namespace": self.namespace, "severity": self.severity, "q": self.text, "muted": self.muted,
             "unheard": self.unheard, "older_than": self.older_than,
             "all": self.all.then_some(true),
         });
@@ -162,11 +157,12 @@ impl Selection {
         json!({"possible": true, "changed": true, "together": given})
     }
 
-    fn filter(self, now: Timestamp, as_of: Timestamp) -> Result<Filter, Invalid> {
+    pub(super) fn filter(self, now: Timestamp, as_of: Timestamp) -> Result<Filter, Invalid> {
         let has_no_filter = self.status.is_none()
             && self.level.is_none()
             && self.service.is_none()
             && self.namespace.is_none()
+            && self.severity.is_none()
             && self.muted.is_none()
             && self.unheard.is_none()
             && self.older_than.is_none();
@@ -184,6 +180,7 @@ impl Selection {
             level: self.level,
             service: self.service,
             namespace: self.namespace,
+            severity: self.severity,
             text,
             muted: self.muted.map(|muted| (muted, now)),
             unheard: self.unheard,

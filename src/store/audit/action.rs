@@ -7,6 +7,8 @@ pub enum Action {
     AcknowledgeIncident,
     /// An incident is resolved.
     ResolveIncident,
+    /// A note about an incident is written.
+    NoteIncident,
     /// An incident's analysis is asked for.
     AnalyzeIncident,
     /// A repair of an incident is reported.
@@ -65,9 +67,10 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::AcknowledgeIncident,
         Self::ResolveIncident,
+        Self::NoteIncident,
         Self::AnalyzeIncident,
         Self::RecordRepair,
         Self::StartRepair,
@@ -103,6 +106,7 @@ impl Action {
         match self {
             Self::AcknowledgeIncident => "incident.acknowledge",
             Self::ResolveIncident => "incident.resolve",
+            Self::NoteIncident => "incident.note",
             Self::AnalyzeIncident => "incident.analyze",
             Self::RecordRepair => "incident.repair",
             Self::StartRepair => "incident.repair_start",

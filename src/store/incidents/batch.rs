@@ -98,18 +98,23 @@ pub async fn save(tx: &impl ConnectionTrait, batch: &Batch, now: Timestamp) -> R
     new.sort_unstable_by_key(|incident| incident.id);
     changed.sort_unstable_by_key(|incident| incident.id);
     if !new.is_empty() {
-        insert(tx, &new, now).await?;
+        insert(tx, batch, &new, now).await?;
     }
     if !changed.is_empty() {
-        update(tx, &changed, now).await?;
+        update(tx, batch, &changed, now).await?;
     }
     Ok(())
 }
 
-async fn insert(tx: &impl ConnectionTrait, new: &[&Incident], now: Timestamp) -> Result<(), DbErr> {
+async fn insert(
+    tx: &impl ConnectionTrait,
+    batch: &Batch,
+    new: &[&Incident],
+    now: Timestamp,
+) -> Result<(), DbErr> {
     let alerts = || new.iter().filter_map(|i| i.opening.as_ref());
     let json = |labels| serde_json::to_string(labels).unwrap_or_else(|_| "{}".to_owned());
-    let rows = state(new, now)
+    let rows = state(batch, new, now)
         .text("anomaly_key", new.iter().map(|i| i.anomaly_key.clone()))
         .int("number", new.iter().map(|i| i.number))
         .text("title", alerts().map(|o| o.alert.title().to_owned()))
@@ -126,12 +131,13 @@ async fn insert(tx: &impl ConnectionTrait, new: &[&Incident], now: Timestamp) ->
             "analyze_since",
             new.iter().map(|i| i.is_to_be_analyzed().then_some(now)),
         );
-    let sql = "INSERT INTO incidents (id, anomaly_key, number, title, severity, severity_order, status, \
+    let sql = "INSERT INTO incidents (id, anomaly_key, number, title, severity, severity_order, level_order, status, \
                    resolved_by, labels, annotations, source, generator_url, is_aggregated, \
                    aggregated_count, aggregation_window_start, joined_at, open_episodes, last_firing_at, \
                    reopened, severity_rises, doubted_since, unheard_since, tier_due_since, \
                    analyze_due_since, opened_at, updated_at, resolved_at) \
-               SELECT r.id, r.anomaly_key, r.number, r.title, r.severity, r.severity_order, r.status, \
+               SELECT r.id, r.anomaly_key, r.number, r.title, r.severity, r.severity_order, \
+                   r.level_order, r.status, \
                    r.resolved_by, r.labels{json}, r.annotations{json}, r.source, \
                    r.generator_url, r.is_aggregated, r.aggregated_count, r.window_start, r.joined_at, \
                    r.open_episodes, r.last_firing_at, r.reopened, r.severity_rises, \
@@ -145,6 +151,7 @@ async fn insert(tx: &impl ConnectionTrait, new: &[&Incident], now: Timestamp) ->
 
 pub(super) async fn update(
     tx: &impl ConnectionTrait,
+    batch: &Batch,
     changed: &[&Incident],
     now: Timestamp,
 ) -> Result<(), DbErr> {
@@ -153,21 +160,23 @@ pub(super) async fn update(
                    aggregated_count = r.aggregated_count, joined_at = r.joined_at, \
                    open_episodes = r.open_episodes, \
                    last_firing_at = r.last_firing_at, severity = r.severity, \
-                   severity_order = r.severity_order, severity_rises = r.severity_rises, reopened = r.reopened, \
+                   severity_order = r.severity_order, level_order = r.level_order, \
+                   severity_rises = r.severity_rises, reopened = r.reopened, \
                    acknowledged_at = CASE WHEN r.is_acknowledged THEN incidents.acknowledged_at END, \
                    doubted_since = r.doubted_since, unheard_since = r.unheard_since, \
                    updated_at = r.updated_at, \
                    tier_due_since = COALESCE(incidents.tier_due_since, r.due_since) \
                FROM {rows} WHERE incidents.id = r.id";
-    let rows = state(changed, now);
+    let rows = state(batch, changed, now);
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
         .await?;
     Ok(())
 }
 
 /// What a batch can change, of new and of known incidents.
-fn state(incidents: &[&Incident], now: Timestamp) -> Rows {
+fn state(batch: &Batch, incidents: &[&Incident], now: Timestamp) -> Rows {
     let all = || incidents.iter();
+    let level = |key: &str| batch.anomalies.get(key).map(|anomaly| anomaly.level);
     Rows::new()
         .uuid("id", all().map(|i| i.id))
         .text("status", all().map(|i| i.status.to_value()))
@@ -185,6 +194,10 @@ fn state(incidents: &[&Incident], now: Timestamp) -> Rows {
         .int(
             "severity_order",
             all().map(|i| severity::order(&i.severity)),
+        )
+        .int(
+            "level_order",
+            all().map(|i| level(&i.anomaly_key).unwrap_or_default() as i64),
         )
         .int("severity_rises", all().map(|i| i.severity_rises))
         .bool("is_acknowledged", all().map(|i| i.is_acknowledged))

@@ -1,7 +1,7 @@
 //! People's operations on incidents: acknowledge, resolve.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, EntityTrait};
+use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, EntityTrait, QueryResult};
 use uuid::Uuid;
 
 use crate::domain::aggregation::{ResolvedBy, Status};
@@ -30,6 +30,33 @@ impl StatusChange {
     }
 }
 
+/// What a person's change comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It changes the incident.
+    Change,
+    /// The incident is so already.
+    Nothing,
+    /// It cannot be done.
+    Impossible,
+}
+
+impl StatusChange {
+    /// What it comes to for an incident of this status.
+    #[must_use]
+    pub const fn of(self, status: Status) -> Effect {
+        match (self, status) {
+            (Self::Acknowledge, Status::Resolved) => Effect::Impossible,
+            (Self::Acknowledge, Status::Acknowledged) | (Self::Resolve, Status::Resolved) => {
+                Effect::Nothing
+            }
+            (Self::Acknowledge, Status::Open | Status::Analyzing) | (Self::Resolve, _) => {
+                Effect::Change
+            }
+        }
+    }
+}
+
 /// Writes what a person did, if it changes anything: doing it again does not. Returns the incident
 /// as it is then, or `None` if a resolved one was to be acknowledged.
 pub async fn act(
@@ -45,17 +72,17 @@ pub async fn act(
         updated_at: Set(now),
         ..Default::default()
     };
-    match (change, incident.status) {
-        (StatusChange::Acknowledge, Status::Resolved) => return Ok(None),
-        (StatusChange::Acknowledge, Status::Acknowledged)
-        | (StatusChange::Resolve, Status::Resolved) => {
-            return Ok(Some(incident));
-        }
-        (StatusChange::Acknowledge, Status::Open | Status::Analyzing) => {
+    match change.of(incident.status) {
+        Effect::Impossible => return Ok(None),
+        Effect::Nothing => return Ok(Some(incident)),
+        Effect::Change => {}
+    }
+    match change {
+        StatusChange::Acknowledge => {
             row.status = Set(Status::Acknowledged);
             row.acknowledged_at = Set(Some(now));
         }
-        (StatusChange::Resolve, _) => {
+        StatusChange::Resolve => {
             row.status = Set(Status::Resolved);
             row.resolved_by = Set(Some(ResolvedBy::Person));
             row.resolved_at = Set(Some(now));
@@ -73,6 +100,21 @@ pub struct ExpectedState {
     pub status: Option<Status>,
     /// Whether none of its firings was delivered lately.
     pub unheard: Option<bool>,
+}
+
+impl ExpectedState {
+    /// Whether an incident stands so.
+    #[must_use]
+    pub fn holds(&self, incident: &Model) -> bool {
+        let is_of = |status: Status| {
+            let is_analyzed = status == Status::Open && incident.status == Status::Analyzing;
+            incident.status == status || is_analyzed
+        };
+        self.status.is_none_or(is_of)
+            && self
+                .unheard
+                .is_none_or(|unheard| incident.unheard_since.is_some() == unheard)
+    }
 }
 
 /// Resolves those of these incidents that are not and still stand so, for a person. Returns which these were, and when
@@ -104,10 +146,30 @@ pub async fn resolve_some(
     ];
     let sql = rows.statement(tx.get_database_backend(), sql, values);
     let resolved = tx.query_all_raw(sql).await?;
-    let resolved = resolved.iter();
-    resolved
-        .map(|row| Ok((row.try_get("", "id")?, row.try_get("", "opened_at")?)))
-        .collect()
+    with_opened_at(&resolved)
+}
+
+/// Acknowledges those of these incidents that are open, for a person. Returns which these were, and when each opened.
+pub async fn acknowledge_some(
+    tx: &impl ConnectionTrait,
+    ids: &[Uuid],
+    operator: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<(Uuid, Timestamp)>, DbErr> {
+    let rows = Rows::new().uuid("id", ids.iter().copied());
+    let sql = "UPDATE incidents SET status = 'ACKNOWLEDGED', acknowledged_at = $1, operator = $2, \
+                   updated_at = $1 \
+               FROM {rows} WHERE incidents.id = r.id AND incidents.status IN ('OPEN', 'ANALYZING') \
+               RETURNING incidents.id, incidents.opened_at";
+    let values = [now.0.into(), operator.into()];
+    let sql = rows.statement(tx.get_database_backend(), sql, values);
+    let acknowledged = tx.query_all_raw(sql).await?;
+    with_opened_at(&acknowledged)
+}
+
+fn with_opened_at(rows: &[QueryResult]) -> Result<Vec<(Uuid, Timestamp)>, DbErr> {
+    let entry = |row: &QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "opened_at")?));
+    rows.iter().map(entry).collect()
 }
 
 /// How many incidents are not resolved.

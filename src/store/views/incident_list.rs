@@ -1,5 +1,7 @@
 //! Incidents in the orders that people look at them in, page by page; and what there is to choose.
 
+mod worst;
+
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, Order,
@@ -9,6 +11,7 @@ use uuid::Uuid;
 
 use super::lists::{Filter, of_incident, with_anomalies};
 use crate::domain::escalation::Level;
+use crate::domain::severity;
 use crate::entity::{anomalies, incidents};
 use crate::store::rows::statement;
 
@@ -16,10 +19,13 @@ use crate::store::rows::statement;
 pub type Entry = (incidents::Model, anomalies::Model);
 
 /// In which order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Sort {
-    /// The highest level first; within a level the most severe, and of these the newest.
+    /// Open before acknowledged; then the most severe first, of these the highest level, and of these the newest.
     #[default]
+    Worst,
+    /// The highest level first; within a level the most severe, and of these the newest.
     Level,
     /// The newest first.
     Newest,
@@ -33,7 +39,8 @@ pub enum Sort {
 
 impl Sort {
     /// All there are.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
+        Self::Worst,
         Self::Level,
         Self::Newest,
         Self::Oldest,
@@ -45,6 +52,7 @@ impl Sort {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Worst => "worst",
             Self::Level => "level",
             Self::Newest => "newest",
             Self::Oldest => "oldest",
@@ -88,6 +96,7 @@ const LEVELS: [Level; 4] = [
 #[must_use]
 pub fn mark(sort: Sort, (incident, anomaly): &Entry) -> Mark {
     let figure = match sort {
+        Sort::Worst => worst::figure(incident),
         Sort::Level => anomaly.level as i64 * SEVERITIES + incident.severity_order,
         Sort::Newest | Sort::Oldest => 0,
         Sort::Often => incident
@@ -101,7 +110,7 @@ pub fn mark(sort: Sort, (incident, anomaly): &Entry) -> Mark {
 
 /// At most `limit` incidents and their anomalies, after `after`.
 ///
-/// By level, newest and oldest a page costs what is on it, and up to what has its level where it has
+/// By worst, level, newest and oldest a page costs what is on it, and by level up to what has its level where it has
 /// one; the other two orders look at every incident that matches.
 pub async fn incidents(
     db: &impl ConnectionTrait,
@@ -113,6 +122,10 @@ pub async fn incidents(
     use incidents::Column;
     let backend = db.get_database_backend();
     let found = match sort {
+        Sort::Worst => {
+            let found = worst::incidents(db, filter, after, limit).await?;
+            return with_anomalies(db, found).await;
+        }
         Sort::Level if is_narrow(filter) => by_figure(filter, backend, after, level()),
         Sort::Level => return by_level(db, filter, after, limit).await,
         Sort::Newest => by_id(filter, backend, after, Order::Desc),
@@ -242,11 +255,13 @@ fn count_24h(backend: DbBackend) -> SimpleExpr {
     })
 }
 
-/// Unresolved incidents by level, and whether there was ever one.
+/// Unresolved incidents by level and by severity, and whether there was ever one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Overview {
     /// Unresolved, by level: none, repeat, escalate, permanent fix.
     pub unresolved: [i64; 4],
+    /// Unresolved, by the rank of their severity, from none up; those of an unknown one are in none of them.
+    pub severities: [i64; severity::WORDS.len()],
     /// Whether there are incidents at all.
     pub any: bool,
 }
@@ -269,6 +284,15 @@ pub async fn overview(db: &impl ConnectionTrait) -> Result<Overview, DbErr> {
     let mut overview = Overview::default();
     for row in rows {
         overview.unresolved[row.level as usize] += row.n;
+    }
+    let sql = "SELECT severity_order, count(*) AS n FROM incidents \
+               WHERE status <> 'RESOLVED' GROUP BY severity_order";
+    for row in db.query_all_raw(statement(backend, sql, [])).await? {
+        let order: i64 = row.try_get("", "severity_order")?;
+        let rank = usize::try_from(order / 2).ok().filter(|_| order % 2 == 0);
+        if let Some(of_rank) = rank.and_then(|rank| overview.severities.get_mut(rank)) {
+            *of_rank = row.try_get("", "n")?;
+        }
     }
     let any = statement(backend, "SELECT 1 FROM incidents LIMIT 1", []);
     overview.any = db.query_one_raw(any).await?.is_some();

@@ -15,28 +15,11 @@ use crate::time::Timestamp;
 pub use filter::Filter;
 pub(super) use filter::of_incident;
 
-/// Incidents and their anomalies, newest first; `before` is the id that the last page ended with.
-pub async fn incidents(
-    db: &impl ConnectionTrait,
-    filter: &Filter,
-    before: Option<Uuid>,
-    limit: u64,
-) -> Result<Vec<(incidents::Model, anomalies::Model)>, DbErr> {
-    use incidents::Column;
-    let page = incidents::Entity::find()
-        .filter(of_incident(filter, db.get_database_backend()))
-        .filter(Condition::all().add_option(before.map(|id| Column::Id.lt(id))))
-        .order_by_desc(Column::Id)
-        .limit(limit)
-        .all(db)
-        .await?;
-    with_anomalies(db, page).await
-}
-
-/// The ids of incidents, newest first.
+/// The ids of incidents, newest first; `before` is the id that the last page ended with.
 pub async fn incident_ids(
     db: &impl ConnectionTrait,
     filter: &Filter,
+    before: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Uuid>, DbErr> {
     use incidents::Column;
@@ -44,6 +27,7 @@ pub async fn incident_ids(
         .select_only()
         .column(Column::Id)
         .filter(of_incident(filter, db.get_database_backend()))
+        .filter(Condition::all().add_option(before.map(|id| Column::Id.lt(id))))
         .order_by_desc(Column::Id)
         .limit(limit)
         .into_tuple()

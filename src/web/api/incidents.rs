@@ -1,31 +1,34 @@
 //! Incidents: listed, shown, acknowledged and resolved.
 
+mod bulk;
 mod executions;
+mod list;
 mod many;
+mod notes;
 mod recommendation;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::alertmanager::Silence;
 use crate::config::Counting;
-use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::reason::{LevelReason, LevelRule, TierRule};
 use crate::domain::stale::Heard;
 use crate::entity::{incidents, occurrences};
-use crate::operations::incident::{Changed, reopens_after};
+use crate::operations::incident::{Changed, NewNote, reopens_after};
 use crate::operations::{self, OperationError, Resource};
 use crate::recommendations::of_incident;
 use crate::store::audit::Actor;
 use crate::store::executions::of_incident as executions_of;
 use crate::store::incidents::find;
 use crate::store::views::incident_list::Entry;
-use crate::store::views::lists::{self, Filter};
+use crate::store::views::lists;
 use crate::text::EN;
 use crate::text::analysis::sentences;
 use crate::time::Timestamp;
@@ -33,9 +36,12 @@ use crate::web::auth::Caller;
 use crate::web::bounded_text::BoundedText;
 use crate::web::paging::{self, Gathered, Page, PageParams};
 use crate::web::query::Query;
-use crate::web::{Ingress, Problem, body};
+use crate::web::{Ingress, Problem, body, idempotency};
+pub(super) use bulk::{__path_change_many, change_many};
 pub(super) use executions::View as ExecutionView;
+pub(super) use list::{__path_list, list};
 pub(super) use many::{__path_resolve_many, resolve_many};
+pub(super) use notes::{__path_list_notes, __path_note, list_notes, note};
 
 /// An incident as it is answered: its row, and what its anomaly says.
 #[derive(Debug, Serialize, ToSchema)]
@@ -115,6 +121,8 @@ pub(super) struct Detail {
     silences: Option<Vec<Silence>>,
     /// What to do next; null if it is resolved, or its tier is not calculated yet.
     recommendation: Option<recommendation::View>,
+    /// What people wrote about it, the newest first, at most 50.
+    notes: Vec<crate::entity::notes::Model>,
     /// What executors are asked to run on it, the oldest first.
     executions: Vec<ExecutionView>,
 }
@@ -165,79 +173,6 @@ impl Firing {
     }
 }
 
-/// Query of the incidents.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct IncidentQuery {
-    /// With this status. `OPEN` includes `ANALYZING`.
-    status: Option<Status>,
-    /// Only those that are not resolved.
-    unresolved: bool,
-    /// Whose anomaly is at this level.
-    level: Option<Level>,
-    /// Of this service.
-    service: Option<BoundedText>,
-    /// In this namespace.
-    namespace: Option<BoundedText>,
-    /// With this text in title, alert name, service, namespace or error type, in whatever case. An
-    /// incident's id, or the last eight digits of it, as messages have them, finds that incident, too.
-    q: Option<BoundedText>,
-    /// Muted now, or not.
-    muted: Option<bool>,
-    /// Stale (unresolved, and not received within `counting.unheard`), or not.
-    unheard: Option<bool>,
-    /// Resolved in this way.
-    resolved_by: Option<ResolvedBy>,
-    /// Start of the page: `next_cursor` of the previous page.
-    #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$")]
-    cursor: Option<String>,
-    /// Maximum number of entries.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u64>,
-}
-
-/// Lists incidents, newest first.
-#[utoipa::path(
-    get,
-    path = "/incidents",
-    operation_id = "list_incidents",
-    tag = "incidents",
-    params(IncidentQuery),
-    responses((status = OK, description = "A page of incidents", body = Page<View>)),
-)]
-pub(super) async fn list(
-    State(ingress): State<Ingress>,
-    Query(query): Query<IncidentQuery>,
-) -> Result<Json<Page<View>>, Problem> {
-    let limit = paging::limit(query.limit)?;
-    let before = paging::cursor(query.cursor.as_deref(), paging::uuid)?;
-    let now = ingress.context.clock.now();
-    let filter = Filter {
-        muted: query.muted.map(|muted| (muted, now)),
-        status: query.status,
-        unresolved: query.unresolved,
-        level: query.level,
-        service: query.service.map(String::from),
-        namespace: query.namespace.map(String::from),
-        text: query.q.and_then(BoundedText::said),
-        unheard: query.unheard,
-        resolved_by: query.resolved_by,
-        ..Filter::default()
-    };
-    let db = ingress.context.db.view_for(filter.text.is_some()).await?;
-    let of = |(incident, _): &Entry| {
-        let carries = paging::bytes(&incident.labels) + paging::bytes(&incident.annotations);
-        (incident.id, carries)
-    };
-    let mut found = Gathered::new(limit, before);
-    while let Some((before, some)) = found.wants() {
-        let entries = lists::incidents(&*db, &filter, before, some).await?;
-        found.add(some, entries, of);
-    }
-    Ok(Json(found.page(|entry| View::of(now, entry), of)))
-}
-
 /// Shows one incident.
 #[utoipa::path(
     get,
@@ -263,6 +198,7 @@ pub(super) async fn show(
     let recommended = of_incident(context, db, (&entry.0, &entry.1), now).await?;
     let executions = executions_of(db, id).await?.into_iter();
     Ok(Json(Detail {
+        notes: crate::store::notes::of(db, id, notes::SHOWN).await?,
         executions: executions.map(|row| ExecutionView::of(row, now)).collect(),
         recommendation: recommended.map(recommendation::View::from),
         incident: View::of(now, entry),
@@ -308,16 +244,26 @@ pub(super) struct By {
     pub(super) operator: Option<BoundedText>,
 }
 
+/// Who does it, and what there is to say.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ByWithNote {
+    /// Operator name, for the audit entry.
+    operator: Option<BoundedText>,
+    /// A note about the incident.
+    note: Option<BoundedText>,
+}
+
 /// Acknowledges an incident.
 ///
-/// Has no effect if it is acknowledged already.
+/// Has no effect if it is acknowledged already, but for the note.
 #[utoipa::path(
     post,
     path = "/incidents/{id}/acknowledge",
     operation_id = "acknowledge_incident",
     tag = "incidents",
     params(("id" = Uuid, Path, description = "The incident's id")),
-    request_body = Option<By>,
+    request_body = Option<ByWithNote>,
     responses(
         (status = OK, description = "The incident as it is now", body = After),
         (status = CONFLICT, description = "It is resolved and cannot be acknowledged"),
@@ -327,16 +273,20 @@ pub(super) async fn acknowledge(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
     caller: Caller,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<After>, Problem> {
-    let (id, actor) = read(&id, caller, body).await?;
-    let changed = operations::incident::acknowledge(&ingress.context, &actor, id).await?;
+    let ByWithNote { operator, note } = body::json(body).await?;
+    let (id, actor) = (parse(&id)?, caller.named(operator));
+    let note = note.map(String::from);
+    let note = NewNote::said(note.as_deref(), idempotency::key(&headers)?);
+    let changed = operations::incident::acknowledge(&ingress.context, &actor, id, note).await?;
     Ok(Json(After::of(&ingress, changed)))
 }
 
 /// Resolves an incident.
 ///
-/// Has no effect if it is resolved already. If its alert still fires more than `aggregation.window` later,
+/// Has no effect if it is resolved already, but for the note. If its alert still fires more than `aggregation.window` later,
 /// it reopens.
 #[utoipa::path(
     post,
@@ -344,17 +294,21 @@ pub(super) async fn acknowledge(
     operation_id = "resolve_incident",
     tag = "incidents",
     params(("id" = Uuid, Path, description = "The incident's id")),
-    request_body = Option<By>,
+    request_body = Option<ByWithNote>,
     responses((status = OK, description = "The incident as it is now", body = After)),
 )]
 pub(super) async fn resolve(
     State(ingress): State<Ingress>,
     Path(id): Path<String>,
     caller: Caller,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<After>, Problem> {
-    let (id, actor) = read(&id, caller, body).await?;
-    let changed = operations::incident::resolve(&ingress.context, &actor, id).await?;
+    let ByWithNote { operator, note } = body::json(body).await?;
+    let (id, actor) = (parse(&id)?, caller.named(operator));
+    let note = note.map(String::from);
+    let note = NewNote::said(note.as_deref(), idempotency::key(&headers)?);
+    let changed = operations::incident::resolve(&ingress.context, &actor, id, note).await?;
     Ok(Json(After::of(&ingress, changed)))
 }
 

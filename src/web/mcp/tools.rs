@@ -66,7 +66,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "list_incidents",
         title: "List incidents",
-        about: "Lists incidents, newest first: status, level (how often the anomaly returns), tier (how deep the next \
+        about: "Lists incidents, newest first (sort=worst: what to look at first): status, level (how often the anomaly returns), tier (how deep the next \
             repair must go) and counts of firings in the last 1 h, 24 h, 7 d and 30 d (frequency_stats). At most 50 \
             a call, 20 by default; next_cursor leads to the next page. Labels, annotations and analysis are in \
             show_incident.",
@@ -163,6 +163,14 @@ const ROWS: &[Row] = &[
             already; a resolved one is refused. Name the person who decided it as operator.",
         effect: Effect::Sets,
         parts: &[whole("acknowledge_incident")],
+    },
+    Row {
+        name: "note_incident",
+        title: "Write a note about an incident",
+        about: "Writes a note that everybody reads who looks at the incident, for example what was found out. Give an \
+            idempotency key, so that it is written once if the call is repeated.",
+        effect: Effect::Adds,
+        parts: &[whole("note_incident")],
     },
     Row {
         name: "record_repair",

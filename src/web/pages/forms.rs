@@ -10,6 +10,7 @@ use super::request::FormPost;
 use super::{PageError, Pages, parts};
 use crate::config::Span;
 use crate::domain::refusal::{Code, Refusal};
+use crate::operations::incident::NewNote;
 use crate::operations::once::{Once, RequestKey, once};
 use crate::operations::repair::{Finish, Report, Target};
 use crate::operations::{self, mute};
@@ -52,7 +53,7 @@ impl Pages {
     }
 }
 
-/// Acknowledge, resolve, analyze, record a repair.
+/// Acknowledge, resolve, write a note, analyze, record a repair.
 pub(super) async fn incident(
     State(pages): State<Pages>,
     Path((id, operation)): Path<(String, String)>,
@@ -64,10 +65,19 @@ pub(super) async fn incident(
         let actor = posted.actor()?;
         match operation.as_str() {
             "acknowledge" => {
-                operations::incident::acknowledge(context, &actor, id).await?;
+                let (said, key) = (posted.text("note")?, posted.key());
+                let note = NewNote::said(said.as_deref(), key.as_deref());
+                operations::incident::acknowledge(context, &actor, id, note).await?;
             }
             "resolve" => {
-                operations::incident::resolve(context, &actor, id).await?;
+                let (said, key) = (posted.text("note")?, posted.key());
+                let note = NewNote::said(said.as_deref(), key.as_deref());
+                operations::incident::resolve(context, &actor, id, note).await?;
+            }
+            "note" => {
+                let (said, key) = (posted.text("note")?, posted.key());
+                let note = NewNote::said(said.as_deref(), key.as_deref());
+                operations::incident::note(context, &actor, id, note).await?;
             }
             "analyze" => {
                 operations::analysis::request(context, &actor, id).await?;
@@ -171,7 +181,7 @@ pub(super) async fn anomaly(
     pages.done(&posted, Box::pin(done)).await
 }
 
-fn wanted(posted: &FormPost) -> Result<mute::NewMute, PageError> {
+pub(super) fn wanted(posted: &FormPost) -> Result<mute::NewMute, PageError> {
     let span = posted.get("own").or_else(|| posted.get("for"));
     let span = span.map(|span| Span::read(span.trim())).transpose();
     let span = span.map_err(PageError::BadRequest)?;

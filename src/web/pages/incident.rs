@@ -64,13 +64,14 @@ pub(super) async fn page(
         messages: &found.messages,
         repairs: &found.repairs,
         entries: &found.entries,
+        notes: &found.notes,
         reopenings: &found.reopenings,
         mutes: &found.mutes,
         is_cut: found.is_cut,
         more: found.more,
     };
     let content = html! {
-        article.one.(parts::level_class(anomaly.level)) {
+        article.one.(parts::severity_class(&incident.severity)) {
             div #head data-live { (head(&visit, &found.entry, again))
                 (stale::note(&visit, config, incident, &found.occurrences, &found.silences)) }
             (elsewhere(text, incident, config.alertmanager_url.as_ref()))
@@ -154,9 +155,11 @@ pub(super) async fn page(
 fn head(visit: &PageRequest, (incident, anomaly): &Entry, again: Option<Timestamp>) -> Markup {
     let text = visit.text();
     html! {
-        p.what { (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
+        p.what { (parts::severity(incident)) " "
+            (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
+            (parts::taken_by(text, incident)) " "
             (mute::mark(visit, anomaly)) " " (stale::brief(visit, incident)) " "
-            (incidents::place(incident, &anomaly.service, &anomaly.namespace)) }
+            (incidents::place(&anomaly.service, &anomaly.namespace)) }
         h1 { (incidents::title(incident, &anomaly.alert_name)) }
         p.how {
             strong.tier { (parts::tier(text, incident.tier)) } " · "

@@ -8,6 +8,8 @@ use crate::domain::escalation::Level;
 use crate::domain::id::IncidentRef;
 use crate::store::views::incident_list::{Mark, Sort};
 use crate::store::views::lists::Filter;
+use crate::time::Timestamp;
+use crate::web::moment::Moment;
 
 /// The query of the incident list, unparsed.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -19,8 +21,13 @@ pub(super) struct IncidentQuery {
     pub(super) service: String,
     pub(super) namespace: String,
     pub(super) q: String,
+    pub(super) since: String,
+    pub(super) until: String,
     pub(super) sort: String,
     pub(super) after: String,
+    /// Of an operation on several: how many it changed, of how many.
+    pub(super) changed: String,
+    pub(super) asked: String,
 }
 
 pub(super) const STATUSES: [Status; 4] = [
@@ -102,10 +109,12 @@ impl IncidentQuery {
             address::text("service", &self.service),
             address::text("namespace", &self.namespace),
             address::text("q", &self.q),
+            ("since", &self.since, moment(&self.since).is_some()),
+            ("until", &self.until, moment(&self.until).is_some()),
         ])
     }
 
-    pub(super) fn filter(&self) -> Filter {
+    pub(super) fn filter(&self, now: Timestamp) -> Filter {
         let some = |text: &str| {
             let text = text.trim();
             (!text.is_empty()).then(|| text.to_owned())
@@ -120,6 +129,8 @@ impl IncidentQuery {
             unresolved: self.status().is_none() && !self.is_of_all() && !self.says_unseen(),
             unheard: self.says_unheard().then_some(true),
             resolved_by: self.says_unseen().then_some(ResolvedBy::Unseen),
+            opened_since: moment(&self.since).map(|since| since.at(now)),
+            opened_until: moment(&self.until).map(|until| until.at(now)),
             ..Filter::default()
         }
     }
@@ -133,32 +144,70 @@ impl IncidentQuery {
             &self.service,
             &self.namespace,
             &self.q,
+            &self.since,
+            &self.until,
         ];
         texts.into_iter().any(|text| !text.trim().is_empty())
     }
 
     /// Whether it asks for something that is folded away otherwise.
     pub(super) fn is_in_detail(&self) -> bool {
-        let texts = [&self.severity, &self.service, &self.namespace];
+        let texts = [
+            &self.severity,
+            &self.service,
+            &self.namespace,
+            &self.since,
+            &self.until,
+        ];
         texts.into_iter().any(|text| !text.trim().is_empty())
     }
 
-    /// The address of the same list from another place on, or with another level.
-    pub(super) fn address(&self, level: &str, after: &str) -> String {
+    /// The address of the same list from another place on.
+    pub(super) fn from(&self, after: &str) -> String {
+        self.with(&[("after", after)])
+    }
+
+    /// The address of the same list from its beginning, filtered otherwise by `name`; by nothing if `value` is empty.
+    pub(super) fn by(&self, name: &str, value: &str) -> String {
+        self.with(&[(name, value), ("after", "")])
+    }
+
+    /// The address of the same list.
+    pub(super) fn here(&self) -> String {
+        self.with(&[])
+    }
+
+    /// The same after an operation on several.
+    pub(super) fn done(&self, changed: usize, asked: usize) -> String {
+        let here = self.here();
+        let and = if here.contains('?') { '&' } else { '?' };
+        format!("{here}{and}changed={changed}&asked={asked}")
+    }
+
+    fn with(&self, others: &[(&str, &str)]) -> String {
         let pairs = [
-            ("status", self.status.as_str()),
-            ("level", level),
+            ("status", &self.status),
+            ("level", &self.level),
             ("severity", &self.severity),
             ("service", &self.service),
             ("namespace", &self.namespace),
             ("q", &self.q),
+            ("since", &self.since),
+            ("until", &self.until),
             ("sort", &self.sort),
-            ("after", after),
+            ("after", &self.after),
         ];
         let query: Vec<String> = pairs
             .into_iter()
-            .filter(|(_, value)| !value.trim().is_empty())
-            .map(|(name, value)| format!("{name}={}", parts::encoded(value.trim())))
+            .map(|(name, value)| {
+                let other = others.iter().find(|(other, _)| *other == name);
+                (
+                    name,
+                    other.map_or(value.as_str(), |(_, value)| *value).trim(),
+                )
+            })
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name}={}", parts::encoded(value)))
             .collect();
         if query.is_empty() {
             "/incidents".to_owned()
@@ -166,4 +215,8 @@ impl IncidentQuery {
             format!("/incidents?{}", query.join("&"))
         }
     }
+}
+
+fn moment(text: &str) -> Option<Moment> {
+    Moment::read(text.trim()).ok()
 }

@@ -7,9 +7,10 @@ use axum::extract::State;
 use maud::{Markup, html};
 
 use super::address::PageQuery;
-use super::incident_query::{IncidentQuery, LEVELS, STATUSES, UNHEARD, UNSEEN, status_name};
+use super::incident_query::IncidentQuery;
 use super::layout::{self, Frame, Section};
-use super::{PageError, PageRequest, Pages, charts, mute, parts, stale};
+use super::list_filters::{chips, filters, levels};
+use super::{PageError, PageRequest, Pages, bulk, charts, mute, parts, stale};
 use crate::domain::aggregation::Status;
 use crate::domain::frequency::Window;
 use crate::entity::incidents::Model as Incident;
@@ -58,12 +59,8 @@ pub(super) async fn page(
         watch: format!("new={}&ids={}", query.after.is_empty(), ids.join(",")),
     };
     let unit = pages.context.config.counting.unit;
-    let content = html! {
-        div.head {
-            h1 { (text.incidents) }
-            (levels(text, &query, &found.overview))
-        }
-        (filters(text, &query, &found.names))
+    let may_select = visit.may_act();
+    let list = html! {
         section #list data-live aria-label=(text.incidents) {
             @if found.entries.is_empty() {
                 (nothing(text, &query, &found.overview, pages.context.config.listen))
@@ -77,6 +74,18 @@ pub(super) async fn page(
             }
             (pager(text, &query, found.next))
         }
+    };
+    let content = html! {
+        div.head {
+            h1 { (text.incidents) }
+            (levels(text, &query, &found.overview))
+        }
+        (filters(text, &query, &found.names))
+        (chips(text, &query, &found.overview))
+        (bulk::result(text, &query))
+        @if may_select {
+            form method="post" action=(query.here()) { (list) (bulk::bar(&visit)) }
+        } @else { (list) }
     };
     Ok(layout::page(&visit, &frame, &content))
 }
@@ -96,7 +105,7 @@ async fn load(
         let read = async { incident_list::names(db).await.map(std::sync::Arc::new) };
         pages.shared.names.get(NAMES, read).await
     };
-    let filter = query.filter();
+    let filter = query.filter(visit.now);
     let entries = async {
         // These orders look at all that matches.
         let is_search = filter.text.is_some() || matches!(sort, Sort::Often | Sort::Fired);
@@ -135,90 +144,6 @@ pub(super) async fn days(
     pages.shared.hours.get(keys, HOURS, [0; 24], read).await
 }
 
-/// How many are unresolved at each level; each leads to them.
-fn levels(text: &Text, query: &IncidentQuery, overview: &Overview) -> Markup {
-    let all: i64 = overview.unresolved.iter().sum();
-    html! {
-        p.counts #counts data-live {
-            strong { (plural(text.unresolved_now, all)) }
-            @for level in LEVELS {
-                @let n = overview.unresolved[level as usize];
-                @let here = query.level() == Some(level);
-                " "
-                a.count.(parts::level_class(level))
-                    href=(query.address(if here { "" } else { level.name() }, ""))
-                    aria-current=[here.then_some("true")] {
-                    (parts::level(text, level)) " " b { (n) }
-                }
-            }
-        }
-    }
-}
-
-fn filters(text: &Text, query: &IncidentQuery, names: &Names) -> Markup {
-    let states = STATUSES.map(|s| (status_name(s), parts::status_word(text, s)));
-    let sorts = [
-        text.sort_level,
-        text.sort_newest,
-        text.sort_oldest,
-        text.sort_often,
-        text.sort_fired,
-    ];
-    html! {
-        form.filters role="search" method="get" action="/incidents" {
-            label { span { (text.search) }
-                input #search type="search" name="q" value=(query.q) placeholder=(text.search_hint); }
-            label { span { (text.status) }
-                select name="status" {
-                    option value="" { (text.unresolved) }
-                    @for (name, word) in states {
-                        option value=(name) selected[query.status().map(status_name) == Some(name)] { (word) }
-                    }
-                    option value=(UNHEARD) selected[query.says_unheard()] { (text.unheard) }
-                    option value=(UNSEEN) selected[query.says_unseen()] { (text.unseen) }
-                    option value="all" selected[query.says_all()] { (text.all_states) }
-                } }
-            label { span { (text.level) }
-                select name="level" {
-                    option value="" { (text.all_levels) }
-                    @for level in LEVELS {
-                        option value=(level.name()) selected[query.level() == Some(level)] {
-                            (parts::level_word(text, level))
-                        }
-                    }
-                } }
-            label { span { (text.sort) }
-                select name="sort" {
-                    @for (sort, word) in Sort::ALL.into_iter().zip(sorts) {
-                        option value=(sort.name()) selected[query.sort().unwrap_or_default() == sort] { (word) }
-                    }
-                } }
-            button { (text.apply) }
-            @if query.is_narrow() { a.clear href="/incidents" { (text.clear) } }
-            details open[query.is_in_detail()] {
-                summary { (text.filter_more) }
-                div {
-                    (named(text.service, "service", &query.service, &names.services))
-                    (named(text.namespace, "namespace", &query.namespace, &names.namespaces))
-                    (named(text.severity, "severity", &query.severity, &[]))
-                }
-            }
-        }
-    }
-}
-
-fn named(label: &str, name: &str, value: &str, names: &[String]) -> Markup {
-    let list = format!("{name}s");
-    html! {
-        label { span { (label) }
-            input type="text" name=(name) value=(value) autocomplete="off"
-                list=[(!names.is_empty()).then_some(&list)]; }
-        @if !names.is_empty() {
-            datalist #(list) { @for name in names { option value=(name) {} } }
-        }
-    }
-}
-
 /// One incident of the list.
 fn card(visit: &PageRequest, (incident, anomaly): &Entry, day: &Day) -> Markup {
     let text = visit.text();
@@ -227,21 +152,26 @@ fn card(visit: &PageRequest, (incident, anomaly): &Entry, day: &Day) -> Markup {
     // Of what is not over, it goes without saying that its only alert fires.
     let is_over = incident.status == Status::Resolved;
     html! {
-        li.card.(parts::level_class(anomaly.level)) id=(format!("i{}", id.simple())) {
+        li.card.(parts::severity_class(&incident.severity)) id=(format!("i{}", id.simple())) {
+            @if visit.may_act() { (bulk::tick(text, id)) }
             h2 {
-                a href=(format!("/incidents/{id}")) { (title) }
+                a href=(format!("/incidents/{}", id.simple())) { (title) }
                 @if !says(title, name) { " " code { (name) } }
             }
-            p.what { (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
+            p {
+                // The card has its colour.
+                @if !incident.severity.is_empty() { span.sev { (incident.severity) } " " }
+                (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
+                (parts::taken_by(text, incident)) " "
                 (mute::brief(visit, anomaly)) " " (stale::brief(visit, incident)) " "
-                (place(incident, &anomaly.service, &anomaly.namespace)) }
-            p.how {
+                (place(&anomaly.service, &anomaly.namespace)) }
+            p {
                 b { (parts::tier(text, incident.tier)) } " · "
                 (plural(text.aggregated, incident.aggregated_count))
                 @if incident.open_episodes > 0 && incident.unheard_since.is_none() && (incident.aggregated_count > 1 || is_over) {
                     " · " (fill(text.still_firing, &[("n", &incident.open_episodes.to_string())]))
                 }
-                " · " (parts::around(text.opened_ago, "age", &parts::ago(visit, incident.opened_at)))
+                " · " (parts::around(text.opened_ago, "age", &parts::age(visit, incident.opened_at)))
             }
             (parts::windows(text, counts(incident)))
             (charts::spark(text, day))
@@ -267,12 +197,9 @@ pub(super) fn title<'a>(incident: &'a Incident, alert_name: &'a str) -> &'a str 
     }
 }
 
-/// Severity, service and namespace, as far as they are known.
-pub(super) fn place(incident: &Incident, service: &str, namespace: &str) -> Markup {
+/// Service and namespace, as far as they are known.
+pub(super) fn place(service: &str, namespace: &str) -> Markup {
     html! {
-        @if !incident.severity.is_empty() {
-            span.sev { (incident.severity) } " "
-        }
         @if !service.is_empty() { span.svc { (service) } " " }
         @if !namespace.is_empty() { span.ns { (namespace) } }
     }
@@ -310,9 +237,9 @@ fn nothing(text: &Text, query: &IncidentQuery, overview: &Overview, listen: Sock
 fn pager(text: &Text, query: &IncidentQuery, next: Option<Mark>) -> Markup {
     html! {
         nav.pager aria-label=(text.more_next) {
-            @if !query.after.is_empty() { a href=(query.address(&query.level, "")) { (text.first_page) } }
+            @if !query.after.is_empty() { a href=(query.from("")) { (text.first_page) } }
             @if let Some(next) = next {
-                a rel="next" href=(query.address(&query.level, &next.text())) { (text.more_next) " →" }
+                a rel="next" href=(query.from(&next.text())) { (text.more_next) " →" }
             }
         }
     }

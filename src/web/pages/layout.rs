@@ -141,7 +141,7 @@ fn foot(visit: &PageRequest, here: Section) -> Markup {
             p.keys {
                 button.plain #desktop hidden { (text.desktop) }
                 button.plain #sound hidden { (text.sound) }
-                button.plain #keys hidden { (text.keys) } " " (text.keys_list)
+                button.plain #keys hidden { (text.keys) } " " span #keys-list { (text.keys_list) }
             }
             form.inline method="post" action="/language" {
                 input type="hidden" name="to" value=(visit.address);

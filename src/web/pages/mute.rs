@@ -23,6 +23,15 @@ const fn name(text: &Text, offered: usize) -> &'static str {
     }
 }
 
+/// How long a mute may last, to choose from.
+pub(super) fn spans(text: &Text) -> Markup {
+    html! {
+        @for (at, offered) in OFFERED.into_iter().enumerate() {
+            option value=(offered) selected[offered == "1h"] { (name(text, at)) }
+        }
+    }
+}
+
 /// That an anomaly is muted, and until when, and since when it flaps; nothing if it does neither.
 pub(super) fn mark(visit: &PageRequest, anomaly: &Anomaly) -> Markup {
     let until = anomaly
@@ -116,11 +125,7 @@ pub(super) fn forms(visit: &PageRequest, anomaly: &Anomaly, incident: Option<Uui
             (layout::stamp(visit)) @if let Some(back) = &back { (back) }
             @if status.is_some() { p.hint { (text.mute_replaces) } }
             label for="mute-for" { (text.mute_for) }
-            select #mute-for name="for" {
-                @for (at, offered) in OFFERED.into_iter().enumerate() {
-                    option value=(offered) selected[offered == "1h"] { (name(text, at)) }
-                }
-            }
+            select #mute-for name="for" { (spans(text)) }
             label for="mute-own" { (text.mute_own) (text.optional) }
             input #mute-own type="text" name="own" maxlength="50" autocomplete="off"
                 placeholder="2h 30m";

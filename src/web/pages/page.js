@@ -26,6 +26,7 @@
     }
     for (const time of root.querySelectorAll("time.ago")) {
       time.textContent = age(now() - Date.parse(time.dateTime));
+      time.title = time.dateTime;
     }
   };
   times(document);
@@ -90,11 +91,32 @@
     refresh();
   });
 
+  // Several at once: the bar is there while something is ticked, and each box says whose it is.
+  const bulk = document.getElementById("bulk");
+  const name = (root) => {
+    for (const box of root.querySelectorAll("input[name=id]")) {
+      const title = box.parentElement.querySelector("h2 a");
+      const word = box.getAttribute("aria-label").split(": ")[0];
+      if (title) box.setAttribute("aria-label", `${word}: ${title.textContent}`);
+    }
+  };
+  const count = () => {
+    if (!bulk) return;
+    const n = ticked().length;
+    const shown = document.getElementById("bulk-count");
+    shown.textContent = shown.dataset.n.replace("{n}", n);
+    bulk.hidden = n === 0;
+    const all = document.getElementById("bulk-all");
+    all.hidden = false;
+    all.querySelector("input").checked = n > 0 && n === list.querySelectorAll(".card > input").length;
+  };
+
   // The list: cards change where they are; new ones come by themselves unless somebody reads.
   let waiting = null;
   let moved = 0;
   addEventListener("pointermove", () => { moved = Date.now(); }, { passive: true });
-  const reading = () => scrollY > 8 || (list && list.contains(document.activeElement)) ||
+  const ticked = () => (list ? [...list.querySelectorAll(".card > input:checked")] : []);
+  const reading = () => scrollY > 8 || ticked().length > 0 || (list && list.contains(document.activeElement)) ||
     (list && list.matches(":hover") && Date.now() - moved < 10000);
 
   const card = (shown, next) => {
@@ -102,10 +124,13 @@
     if (said.get(next.id) === next.innerHTML) return;
     said.set(next.id, next.innerHTML);
     const focused = shown.contains(document.activeElement);
+    const tick = shown.querySelector("input:checked") !== null;
     shown.className = next.className;
     shown.replaceChildren(...next.cloneNode(true).childNodes);
+    if (tick) shown.querySelector("input").checked = true;
     if (focused) shown.querySelector("a").focus({ preventScroll: true });
     times(shown);
+    name(shown);
   };
 
   const arrive = (next) => {
@@ -135,6 +160,8 @@
       else into.insertBefore(shown, place);
     }
     for (const shown of [...into.children]) if (!keep.has(shown.id)) shown.remove();
+    name(list);
+    count();
     const pager = list.querySelector(".pager");
     const paged = next.querySelector(".pager");
     if (pager && paged) pager.replaceWith(paged.cloneNode(true));
@@ -179,6 +206,17 @@
     if (!reading()) return arrive(next);
     if (fresh.length) pill(fresh.length, fresh[0].querySelector("h2 a").textContent);
   };
+
+  if (bulk) {
+    bulk.classList.add("over");
+    name(list);
+    count();
+    list.addEventListener("change", count);
+    document.querySelector("#bulk-all input").addEventListener("change", (event) => {
+      for (const box of list.querySelectorAll(".card > input")) box.checked = event.target.checked;
+      count();
+    });
+  }
 
   // Loading the page's own address again.
   let busy = false;
@@ -384,6 +422,36 @@
       keep_here("keys", keys ? "on" : "off");
     });
   }
+  // The keys as a sheet.
+  const help = () => {
+    const sheet = document.createElement("dialog");
+    const list = document.createElement("ul");
+    for (const line of document.getElementById("keys-list").textContent.split(" · ")) {
+      list.append(Object.assign(document.createElement("li"), { textContent: line }));
+    }
+    const close = Object.assign(document.createElement("button"), { textContent: "✕" });
+    close.setAttribute("aria-label", "Esc");
+    close.addEventListener("click", () => sheet.close());
+    sheet.append(list, close);
+    sheet.setAttribute("aria-labelledby", "keys");
+    sheet.addEventListener("close", () => sheet.remove());
+    body.append(sheet);
+    sheet.showModal();
+  };
+  // On an incident: to where it is done. Enter does it.
+  const places = {
+    a: "form[action$='/acknowledge'] button.primary",
+    r: "[formaction$='/resolve']:not(#bulk *)",
+    m: "#mute-for",
+    n: "#note-act",
+  };
+  const go = (key) => {
+    const place = places[key] && document.querySelector(places[key]);
+    if (!place) return;
+    for (let at = place.closest("details"); at; at = at.parentElement.closest("details")) at.open = true;
+    place.focus();
+    place.scrollIntoView({ block: "center" });
+  };
   const step = (by) => {
     const links = [...document.querySelectorAll(".card h2 a")];
     if (!links.length) return;
@@ -394,7 +462,7 @@
   };
   addEventListener("keydown", (event) => {
     if (!keys || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    if (event.target.closest("input, textarea, select, [contenteditable]")) {
+    if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) {
       if (event.key === "Escape") event.target.blur();
       return;
     }
@@ -402,7 +470,12 @@
     if (event.key === "j") step(1);
     else if (event.key === "k") step(-1);
     else if (event.key === "n" && !button.hidden) button.click();
-    else if (event.key === "u" && !list) location.assign(reached("incidents"));
+    else if (event.key === "?" && document.getElementById("keys-list")) help();
+    else if (!list && places[event.key]) { event.preventDefault(); go(event.key); }
+    else if (event.key === "x" && list) {
+      const box = document.activeElement.closest(".card")?.querySelector("input[name=id]");
+      if (box) { box.checked = !box.checked; count(); }
+    } else if (event.key === "u" && !list) location.assign(reached("incidents"));
     else if (event.key === "/" && search) { event.preventDefault(); search.focus(); search.select(); }
   });
 })();

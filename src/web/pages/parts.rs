@@ -8,6 +8,7 @@ use crate::domain::escalation::{Level, Rule, RuleInputs, assess};
 use crate::domain::frequency::{Counts, Window, figure};
 use crate::domain::reason::{LevelRule, Reason};
 use crate::domain::refusal::Refusal;
+use crate::domain::severity::rank;
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::incidents::Model as Incident;
 pub(super) use crate::text::words::{
@@ -31,15 +32,34 @@ pub(super) fn level(text: &Text, level: Level) -> Markup {
     html! { span.lv.(level_class(level)) { (level_word(text, level)) } }
 }
 
+/// A severity's class, by its rank; one that nobody knows has a class of its own.
+pub(super) fn severity_class(severity: &str) -> &'static str {
+    match rank(severity) {
+        Some(0) => "v0",
+        Some(1) => "v1",
+        Some(2) => "v2",
+        Some(3) => "v3",
+        Some(4) => "v4",
+        Some(_) => "v5",
+        None => "vx",
+    }
+}
+
+/// A severity as its source wrote it, in its rank's colour; nothing if there is none.
+pub(super) fn severity(incident: &Incident) -> Markup {
+    let severity = incident.severity.as_str();
+    html! { @if !severity.is_empty() { span.sev.(severity_class(severity)) { (severity) } } }
+}
+
 /// A state: symbol and word, likewise.
 pub(super) fn status(text: &Text, status: Status) -> Markup {
     let class = match status {
-        Status::Open => "st-open s1",
-        Status::Analyzing => "st-open s2",
-        Status::Acknowledged => "st-ack s3",
-        Status::Resolved => "st-done s4",
+        Status::Open => "s1",
+        Status::Analyzing => "s2",
+        Status::Acknowledged => "s3",
+        Status::Resolved => "s4",
     };
-    html! { span.st.(class) { (status_word(text, status)) } }
+    html! { b.(class) { (status_word(text, status)) } }
 }
 
 /// Where an incident stands: one that was closed as unseen is not known to be over.
@@ -50,6 +70,13 @@ pub(super) fn incident_state(text: &Text, incident: &Incident) -> Markup {
         }
         _ => status(text, incident.status),
     }
+}
+
+/// Who has taken an incident that is acknowledged, if they said who they are.
+pub(super) fn taken_by(text: &Text, incident: &Incident) -> Markup {
+    let is_taken = incident.status == Status::Acknowledged;
+    let who = incident.operator.as_deref().filter(|_| is_taken);
+    html! { @if let Some(name) = who { (fill(text.by_person, &[("name", name)])) } }
 }
 
 /// A tier, with its number and its name.
@@ -68,7 +95,7 @@ pub(super) fn windows(text: &Text, counts: [i64; 4]) -> Markup {
     html! {
         dl.w {
             @for (at, count) in Window::ALL.into_iter().zip(counts) {
-                div { dt { (window(text, at)) } dd { (figure(count)) } }
+                dt { (window(text, at)) } dd { (figure(count)) }
             }
         }
     }
@@ -111,6 +138,11 @@ pub(super) fn ago(visit: &PageRequest, at: Timestamp) -> Markup {
     let exact = at.to_rfc3339();
     let age = visit.lang.age(visit.now.since(at));
     html! { time.ago datetime=(exact) title=(exact) { (age) } }
+}
+
+/// The same for a list, in few bytes: the script adds the exact time.
+pub(super) fn age(visit: &PageRequest, at: Timestamp) -> Markup {
+    html! { time.ago datetime=(at.to_rfc3339()) { (visit.lang.age(visit.now.since(at))) } }
 }
 
 /// How long ago it was, with the words for that.

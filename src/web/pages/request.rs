@@ -137,8 +137,10 @@ impl FromRequestParts<Pages> for PageRequest {
 
 /// Where to come back to: to the page, where a form of it was sent.
 fn wanted(method: &Method, address: &str) -> String {
-    let page = address.rsplit_once('/').map_or("", |(page, _)| page);
-    if method == Method::POST {
+    let path = address.split('?').next().unwrap_or_default();
+    let page = path.rsplit_once('/').map_or("", |(page, _)| page);
+    // A form of the list itself is sent to the list.
+    if method == Method::POST && !page.is_empty() {
         page.to_owned()
     } else {
         address.to_owned()
@@ -153,6 +155,7 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
     Some(match what {
         "acknowledge" => text.done_acknowledge,
         "resolve" => text.done_resolve,
+        "note" => text.done_note,
         "analyze" => text.done_analyze,
         "repair" => text.done_repair,
         "finish" => text.done_finish,
@@ -190,6 +193,11 @@ impl FormPost {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let value = self.fields.get(name);
         (!value.trim().is_empty()).then_some(value)
+    }
+
+    /// All values of a field that is there more than once.
+    pub(super) fn all(&self, name: &str) -> &[String] {
+        self.fields.all(name)
     }
 
     /// A field that is kept, which is bounded; `None` if it is empty.

@@ -10,13 +10,15 @@ use super::parts;
 use super::request::PageRequest;
 use crate::domain::alert::series_name;
 use crate::domain::episode::EndedBy;
-use crate::entity::{anomalies, audit, incidents, notifications, occurrences, reopenings, repairs};
+use crate::entity::{
+    anomalies, audit, incidents, notes, notifications, occurrences, reopenings, repairs,
+};
 use crate::jobs::{Job as _, Notify};
 use crate::text::{Text, fill, plural};
 use crate::time::Timestamp;
 use messages::{message_entry, turns};
 pub(super) use people::{did_mute, muted};
-use people::{mutes_since, standing, tried};
+use people::{mutes_since, noted, standing, tried};
 
 /// Entries that are shown.
 const SHOWN: usize = 200;
@@ -29,6 +31,7 @@ pub(super) struct Parts<'a> {
     pub(super) messages: &'a [notifications::Model],
     pub(super) repairs: &'a [repairs::Model],
     pub(super) entries: &'a [audit::Model],
+    pub(super) notes: &'a [notes::Model],
     /// When the incident opened again.
     pub(super) reopenings: &'a [reopenings::Model],
     /// What people did about muting its anomaly.
@@ -75,6 +78,7 @@ pub(super) fn timeline(visit: &PageRequest, parts: &Parts<'_>) -> Markup {
             .iter()
             .map(|message| message_entry(text, message, is_paused)),
     );
+    entries.extend(parts.notes.iter().map(|note| noted(text, note)));
     let since = parts.incident.opened_at;
     entries.extend(mutes_since(parts.mutes, since).map(|operation| muted(text, operation)));
     let repairs = parts.repairs.iter();

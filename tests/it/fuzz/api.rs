@@ -78,6 +78,7 @@ fn questions(incident: &str, anomaly: &str) -> impl Strategy<Value = Question> +
         Just("incidents".to_owned()),
         Just("anomalies".to_owned()),
         select(vec![
+            "incidents/bulk",
             "queues",
             "audit",
             "repairs",
@@ -99,7 +100,8 @@ fn questions(incident: &str, anomaly: &str) -> impl Strategy<Value = Question> +
                 "/occurrences",
                 "/repairs",
                 "/acknowledge",
-                "/resolve"
+                "/resolve",
+                "/notes"
             ])
         )
             .prop_map(|(id, what)| format!("incidents/{id}{what}")),

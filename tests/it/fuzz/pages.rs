@@ -80,6 +80,8 @@ fn forms(known: &[&'static str]) -> impl Strategy<Value = (Method, String)> + us
     let forms = select(vec![
         "/incidents/{}/acknowledge",
         "/incidents/{}/resolve",
+        "/incidents/{}/note",
+        "/incidents?service={}",
         "/incidents/{}/repair",
         "/anomalies/{}/fix",
         "/anomalies/{}/unfix",

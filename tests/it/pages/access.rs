@@ -284,3 +284,63 @@ async fn a_repair_that_is_clicked_twice_is_one() {
     assert_eq!(counts().await, (3, 3));
     h.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_incidents_are_changed_by_one_form() {
+    let h = Harness::start_with(On::Sqlite, |config| {
+        config.api_token = Tokens::from(OPERATE);
+    })
+    .await;
+    let alerts = ["A", "B", "C"].map(|name| crate::harness::alert(name, "p", h.now()));
+    let sent = json!({"alerts": alerts}).to_string();
+    let sent = h
+        .http
+        .post(format!("{}/api/v1/alertmanager", h.url))
+        .body(sent);
+    assert_eq!(sent.send().await.unwrap().status(), 200);
+    h.drain().await;
+    let ann = Visitor::called(&h, "Ann").await;
+    let list = "/incidents?severity=critical";
+    let page = ann.get(list).await.text().await.unwrap();
+    let ids: Vec<&str> = page
+        .split("name=\"id\" value=\"")
+        .skip(1)
+        .map(|rest| &rest[..32])
+        .collect();
+    assert_eq!(ids.len(), 3, "{page}");
+    let (csrf, once) = (ann.csrf(list).await, ann.hidden(list, "once").await);
+    let form = |what| {
+        [
+            ("csrf", &*csrf),
+            ("once", &*once),
+            ("id", ids[0]),
+            ("id", ids[1]),
+            ("do", what),
+            ("for", "1h"),
+            ("note", "deploy"),
+        ]
+    };
+    // Somebody else's form changes nothing.
+    let form_of = form("resolve");
+    let forged = ann.post_from("http://evil.example", list, &form_of).await;
+    assert_eq!(forged.status(), 403);
+    for what in ["acknowledge", "mute", "note", "resolve"] {
+        let done = ann.post(list, &form(what)).await;
+        assert_eq!(to(&done), format!("{list}&changed=2&asked=2"), "{what}");
+        // Sent twice by a double click.
+        let again = ann.post(list, &form(what)).await;
+        assert_eq!(to(&again), to(&done));
+    }
+    let shown = ann.get(&format!("{list}&changed=1&asked=2")).await;
+    let shown = shown.text().await.unwrap();
+    assert!(shown.contains("1 of 2 changed."), "{shown}");
+    let nothing = ann.post(list, &[("csrf", &*csrf), ("do", "resolve")]).await;
+    assert_eq!(to(&nothing), format!("{list}&changed=0&asked=0"));
+    h.drain().await;
+    let by_ann = "SELECT count(*) FROM incidents WHERE status = 'RESOLVED' AND operator = 'Ann'";
+    assert_eq!(h.sql(by_ann).await, 2);
+    assert_eq!(h.sql("SELECT count(*) FROM notes").await, 8);
+    let muted = "SELECT count(*) FROM anomalies WHERE muted_why = 'deploy' AND muted_by = 'Ann'";
+    assert_eq!(h.sql(muted).await, 2);
+    h.finish().await;
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::json;
 use tocsin::store::views::hourly_counts;
 use tocsin::store::views::incident_list::{self, Sort, mark};
 use tocsin::store::views::lists::Filter;
@@ -76,7 +77,7 @@ on_both! {
             let mut ordered = figures.clone();
             match sort {
                 Sort::Oldest => ordered.sort_by_key(|m| m.1),
-                Sort::Level | Sort::Newest | Sort::Often | Sort::Fired => {
+                Sort::Worst | Sort::Level | Sort::Newest | Sort::Often | Sort::Fired => {
                     ordered.sort_by_key(|m| std::cmp::Reverse((m.0, m.1)));
                 }
             }
@@ -123,6 +124,63 @@ on_both! {
                 "{filter:?}"
             );
         }
+        h.finish().await;
+    }
+
+    async fn the_worst_comes_first_page_by_page(on) {
+        let h = Harness::start_with(on, |config| config.escalation.rules = levels_by_counts()).await;
+        for (name, severity, times) in [
+            ("Warning", "warning", 1), ("WarningOften", "warning", 10), ("Page", "page", 1), ("CriticalRepeat", "critical", 3),
+            ("CriticalTaken", "critical", 12), ("Info", "info", 5), ("Urgent", "urgent", 1), ("PageLater", "P1", 1),
+            ("Over", "critical", 1),
+        ] {
+            let alerts = (0..times).map(|n| {
+                let mut alert = alert(name, &format!("{name}{n}"), h.now());
+                alert["labels"]["severity"] = severity.into();
+                alert
+            });
+            h.send_and_drain(alerts.collect()).await;
+        }
+        for (name, what) in [("CriticalTaken", "acknowledge"), ("Over", "resolve")] {
+            let found = h.get(&format!("/api/v1/incidents?q={name}")).await;
+            let id = found["items"][0]["id"].as_str().unwrap();
+            h.post(&format!("/api/v1/incidents/{id}/{what}"), json!({"operator": "ann"})).await;
+        }
+        h.drain().await;
+        let open = ["CriticalRepeat", "PageLater", "Page", "WarningOften", "Warning", "Urgent", "Info"];
+        let critical = ["CriticalRepeat", "PageLater", "Page", "CriticalTaken"];
+        let table: [(&str, Vec<&str>); 7] = [
+            ("", [&open[..], &["CriticalTaken", "Over"]].concat()),
+            ("unresolved=true", [&open[..], &["CriticalTaken"]].concat()),
+            ("status=OPEN", open.to_vec()),
+            ("status=ACKNOWLEDGED", vec!["CriticalTaken"]),
+            ("unresolved=true&severity=critical", critical.to_vec()),
+            ("service=checkout&severity=P1&unresolved=true", critical.to_vec()),
+            ("since=1h&until=0&severity=urgent", vec!["Urgent"]),
+        ];
+        for (query, expected) in table {
+            let (mut names, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let page = h.get(&format!("/api/v1/incidents?sort=worst&limit=2&{query}&cursor={cursor}")).await;
+                let items = page["items"].as_array().unwrap().iter();
+                names.extend(items.map(|item| item["alert_name"].as_str().unwrap().to_owned()));
+                let Some(next) = page["next_cursor"].as_str() else { break };
+                cursor = next.to_owned();
+            }
+            assert_eq!(names, expected, "{query}");
+        }
+        // The level beside the incident is its anomaly's, also after it opened again.
+        let wrong = "SELECT count(*) FROM incidents i JOIN anomalies a ON a.key = i.anomaly_key \
+                     WHERE i.status <> 'RESOLVED' AND i.level_order <> CASE a.level \
+                         WHEN 'PERMANENT_FIX' THEN 3 WHEN 'ESCALATE' THEN 2 WHEN 'REPEAT' THEN 1 ELSE 0 END";
+        assert_eq!(h.sql(wrong).await, 0);
+        h.advance(Duration::from_secs(600));
+        let again = alert("Over", "Over0", h.now());
+        h.send_and_drain(vec![again]).await;
+        let reopened = "SELECT count(*) FROM incidents WHERE status <> 'RESOLVED'";
+        assert_eq!((h.sql(reopened).await, h.sql(wrong).await), (9, 0));
+        let counts = incident_list::overview(h.context.db.read()).await.unwrap().severities;
+        assert_eq!(counts, [0, 1, 0, 2, 0, 5], "Urgent is of no rank");
         h.finish().await;
     }
 

@@ -159,3 +159,38 @@ async fn without_script_all_of_it_works_too() {
     browser.close().await;
     h.finish_with_dead_letters().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incidents_are_ticked_and_acknowledged_together() {
+    let h = Harness::start(On::Sqlite).await;
+    let named = |name: &str| crate::harness::alert(name, "p", h.now());
+    h.send_and_drain(vec![named("A"), named("B"), named("C")])
+        .await;
+    let browser = Browser::start(&h.url).await;
+    browser.open("/incidents").await;
+    browser.wait_for("● Live").await;
+    let bar = "return document.getElementById('bulk').hidden";
+    assert_eq!(browser.script(bar).await, json!(true));
+    for key in ["j", "x", "j", "x"] {
+        let keys = browser.driver.action_chain().send_keys(key);
+        keys.perform().await.unwrap();
+    }
+    browser.wait_for("2 selected").await;
+    let named = "return document.querySelector('.card > input:checked').getAttribute('aria-label')";
+    let named = browser.script(named).await;
+    assert!(named.as_str().unwrap().starts_with("Select: "), "{named}");
+    // What changes meanwhile takes no tick away, and nothing moves.
+    h.execute("UPDATE incidents SET aggregated_count = 7, updated_at = updated_at + 1")
+        .await;
+    browser.wait_for("7 firings").await;
+    browser.wait_for("2 selected").await;
+    browser.fill("#bulk input[name=note]", "deploy").await;
+    browser.click("#bulk button.primary").await;
+    browser.wait_for("2 of 2 changed.").await;
+    h.drain().await;
+    let acknowledged = "SELECT count(*) FROM incidents WHERE status = 'ACKNOWLEDGED'";
+    assert_eq!(h.sql(acknowledged).await, 2);
+    assert_eq!(h.sql("SELECT count(*) FROM notes").await, 2);
+    browser.close().await;
+    h.finish().await;
+}

@@ -350,7 +350,7 @@ fn fields_at(path: &[&str]) -> &'static [&'static str] {
         ["trace", _] => &["found_by"],
         [
             "incidents" | "dead-letters",
-            "resolve" | "replay" | "discard",
+            "resolve" | "bulk" | "replay" | "discard",
         ] => &["changed", "matching"],
         ["incidents", _, "occurrences" | "last-time"] | [_] => ITEMS,
         ["anomalies", ..] => &["key"],

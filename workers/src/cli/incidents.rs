@@ -1,17 +1,15 @@
 //! `tocsin incidents`: the list, one incident, and what is done about it.
 
 mod background;
+mod change;
 mod done;
+mod filters;
 mod list;
 pub(super) mod occurrences;
-mod resolve;
 mod show;
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use tocsin::domain::id::IncidentRef;
-use tocsin::time::Timestamp;
 
 use super::client::{Client, Remote};
 use super::fields::text;
@@ -19,12 +17,12 @@ use super::lists::{List, WatchArgs, limit};
 use super::output::{print, print_json};
 use super::paused;
 use super::which::IncidentArg;
+use change::{ChangeArgs, MuteArgs, Verb};
+use filters::Filters;
 
-const RESOLVED_BY: [&str; 3] = ["itself", "person", "unseen"];
-const STATUSES: [&str; 4] = ["OPEN", "ANALYZING", "ACKNOWLEDGED", "RESOLVED"];
 pub(super) const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
 
-/// List unresolved incidents, newest first; show, acknowledge, analyze or resolve incidents
+/// List unresolved incidents, worst first; show, acknowledge, analyze, resolve, mute or note incidents
 #[derive(Debug, Args)]
 pub struct IncidentsArgs {
     #[command(subcommand)]
@@ -58,12 +56,16 @@ enum IncidentsCommand {
         #[command(flatten)]
         again: WatchArgs,
     },
-    /// Acknowledge an incident
-    Acknowledge(OperationArgs),
+    /// Acknowledge incidents: by ID, or all that match filters
+    Acknowledge(ChangeArgs),
     /// Analyze an incident again: how often and when it happens, and what happens with it
     Analyze(OperationArgs),
-    /// Resolve an incident, or all that match filters
-    Resolve(resolve::ResolveArgs),
+    /// Resolve incidents: by ID, or all that match filters
+    Resolve(ChangeArgs),
+    /// Mute the anomalies of incidents: by ID, or all that match filters
+    Mute(MuteArgs),
+    /// Write a note about incidents: by ID, or all that match filters
+    Note(ChangeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -73,34 +75,6 @@ struct OperationArgs {
     /// Operator name, recorded in the audit log
     #[arg(long, value_name = "NAME", env = "USER")]
     operator: Option<String>,
-}
-
-#[derive(Debug, Args)]
-struct Filters {
-    /// Incidents of every status, resolved ones too
-    #[arg(long, conflicts_with = "status")]
-    all: bool,
-    /// Only incidents with this status; OPEN includes ANALYZING
-    #[arg(long, ignore_case = true, value_parser = STATUSES)]
-    status: Option<String>,
-    /// Only at this level
-    #[arg(long, ignore_case = true, value_parser = LEVELS)]
-    level: Option<String>,
-    /// Only of this service
-    #[arg(long)]
-    service: Option<String>,
-    /// Only in this namespace
-    #[arg(long)]
-    namespace: Option<String>,
-    /// Only stale incidents: unresolved, and no longer sent by their source
-    #[arg(long, conflicts_with = "resolved_by")]
-    unheard: bool,
-    /// Only incidents resolved in this way: itself (the alert ended), person, or unseen (expired)
-    #[arg(long, value_parser = RESOLVED_BY)]
-    resolved_by: Option<String>,
-    /// Only with this text in title, alert name, service or namespace, or with this ID
-    #[arg(long, value_name = "TEXT")]
-    q: Option<String>,
 }
 
 impl IncidentsArgs {
@@ -119,10 +93,14 @@ impl IncidentsArgs {
                 occurrences::list(&client, id, limit, self.json, &again).await
             }
             Some(IncidentsCommand::Acknowledge(args)) => {
-                args.send(&client, "acknowledge", self.json).await
+                args.run(&client, Verb::Acknowledge, self.json).await
             }
             Some(IncidentsCommand::Analyze(args)) => args.analyze(&client, self.json).await,
-            Some(IncidentsCommand::Resolve(resolve)) => resolve.run(&client, self.json).await,
+            Some(IncidentsCommand::Resolve(args)) => {
+                args.run(&client, Verb::Resolve, self.json).await
+            }
+            Some(IncidentsCommand::Mute(args)) => args.run(&client, self.json).await,
+            Some(IncidentsCommand::Note(args)) => args.run(&client, Verb::Note, self.json).await,
             None => {
                 let query = self.filters.query();
                 let (none, head) = (self.filters.none(), self.filters.head());
@@ -148,85 +126,6 @@ impl IncidentsArgs {
     }
 }
 
-impl Filters {
-    /// Whether resolved incidents are left out, as they are where nothing asks for them. Who asks for one by its
-    /// ID wants that one, resolved or not.
-    fn is_of_unresolved(&self) -> bool {
-        let is_of_one = self
-            .q
-            .as_deref()
-            .is_some_and(|q| IncidentRef::read(q).is_some());
-        !self.all && self.status.is_none() && self.resolved_by.is_none() && !is_of_one
-    }
-
-    /// Whether it asks for something else than a status.
-    const fn is_narrow(&self) -> bool {
-        self.level.is_some()
-            || self.service.is_some()
-            || self.namespace.is_some()
-            || self.unheard
-            || self.resolved_by.is_some()
-            || self.q.is_some()
-    }
-
-    /// What the list shows, and how to see others.
-    fn head(&self) -> String {
-        let which = match (&self.status, &self.resolved_by) {
-            (Some(status), _) => format!("Incidents with status {}", status.to_uppercase()),
-            (None, Some(_)) => "Resolved incidents".to_owned(),
-            (None, None) if self.is_of_unresolved() => "Unresolved incidents".to_owned(),
-            (None, None) => "Incidents of every status".to_owned(),
-        };
-        let matching = if self.is_narrow() { " that match" } else { "" };
-        let others = if self.is_of_unresolved() {
-            "With resolved ones: --all. Filters: --help."
-        } else {
-            "Filters: --help."
-        };
-        format!("{which}{matching}, newest first. {others}")
-    }
-
-    /// What is said where there are none.
-    fn none(&self) -> String {
-        let unresolved = if self.is_of_unresolved() {
-            "unresolved "
-        } else {
-            ""
-        };
-        let matching = if self.is_narrow() || self.status.is_some() {
-            " match"
-        } else {
-            ""
-        };
-        let others = if self.is_of_unresolved() {
-            " With resolved ones: --all."
-        } else {
-            ""
-        };
-        format!("No {unresolved}incidents{matching}.{others}")
-    }
-
-    fn query(&self) -> Vec<(&'static str, String)> {
-        let upper = |text: &Option<String>| text.as_deref().map(str::to_uppercase);
-        [
-            ("status", upper(&self.status)),
-            (
-                "unresolved",
-                self.is_of_unresolved().then(|| "true".to_owned()),
-            ),
-            ("level", upper(&self.level)),
-            ("service", self.service.clone()),
-            ("namespace", self.namespace.clone()),
-            ("unheard", self.unheard.then(|| "true".to_owned())),
-            ("resolved_by", self.resolved_by.clone()),
-            ("q", self.q.clone()),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
-    }
-}
-
 impl OperationArgs {
     async fn analyze(self, client: &Client, json: bool) -> anyhow::Result<()> {
         let id = self.id.id(client).await?.to_string();
@@ -240,26 +139,6 @@ impl OperationArgs {
         print(&format!(
             "{title}\n  analysis requested: see tocsin incidents show {id}"
         ))?;
-        Ok(())
-    }
-
-    async fn send(self, client: &Client, what: &str, json: bool) -> anyhow::Result<()> {
-        let id = self.id.id(client).await?.to_string();
-        let operator = self.operator.unwrap_or_default();
-        let body = json!({"operator": operator});
-        let path = ["incidents", id.as_str(), what];
-        let done = client.post(&path, Some(&body), None).await;
-        if let Err(error) = &done
-            && error.is_already_resolved()
-            && let Ok(incident) = client.get(&path[..2], &[]).await
-        {
-            bail!("{error}: {}", done::standing(&incident, Timestamp::now()));
-        }
-        let incident = done?;
-        if json {
-            return print_json(&incident);
-        }
-        print(&done::outcome(&incident, Timestamp::now()))?;
         Ok(())
     }
 }
@@ -289,69 +168,6 @@ mod tests {
             assert!(cli.args.json);
             assert!(cli.args.command.is_some());
             assert!(format!("{:?}", cli.remote).contains("http://there"));
-        }
-    }
-
-    #[test]
-    fn filters_become_the_query_as_the_api_spells_it() {
-        let line = ["incidents", "--status", "open", "--q", "disk full"];
-        let cli = Cli::try_parse_from(line).unwrap();
-        let query = cli.args.filters.query();
-        assert_eq!(
-            query,
-            [("status", "OPEN".to_owned()), ("q", "disk full".to_owned())]
-        );
-    }
-
-    #[test]
-    fn unresolved_incidents_are_listed_unless_others_are_asked_for() {
-        let table = [
-            (
-                &[][..],
-                true,
-                "Unresolved incidents, newest first. With resolved ones: --all. Filters: --help.",
-                "No unresolved incidents. With resolved ones: --all.",
-            ),
-            (
-                &["--q", "disk"],
-                true,
-                "Unresolved incidents that match, newest first. With resolved ones: --all. Filters: --help.",
-                "No unresolved incidents match. With resolved ones: --all.",
-            ),
-            (
-                &["--all"],
-                false,
-                "Incidents of every status, newest first. Filters: --help.",
-                "No incidents.",
-            ),
-            (
-                &["--q", "7fb309c4"],
-                false,
-                "Incidents of every status that match, newest first. Filters: --help.",
-                "No incidents match.",
-            ),
-            (
-                &["--status", "resolved"],
-                false,
-                "Incidents with status RESOLVED, newest first. Filters: --help.",
-                "No incidents match.",
-            ),
-            (
-                &["--resolved-by", "unseen"],
-                false,
-                "Resolved incidents that match, newest first. Filters: --help.",
-                "No incidents match.",
-            ),
-        ];
-        for (line, unresolved, head, none) in table {
-            let line = ["incidents"].iter().chain(line);
-            let filters = Cli::try_parse_from(line).unwrap().args.filters;
-            let asked = ("unresolved", "true".to_owned());
-            assert_eq!(filters.query().contains(&asked), unresolved, "{head}");
-            assert_eq!(
-                (filters.head(), filters.none()),
-                (head.to_owned(), none.to_owned())
-            );
         }
     }
 

@@ -6,7 +6,9 @@ use sea_orm::{ColumnTrait, Condition, DbBackend};
 use crate::domain::aggregation::{ResolvedBy, Status};
 use crate::domain::escalation::Level;
 use crate::domain::id::IncidentRef;
+use crate::domain::severity;
 use crate::entity::{anomalies, incidents};
+use crate::ids::first_id;
 use crate::store::folded::contains;
 use crate::time::Timestamp;
 
@@ -26,7 +28,7 @@ pub struct Filter {
     pub text: Option<String>,
     /// Whether its anomaly is muted at this moment.
     pub muted: Option<(bool, Timestamp)>,
-    /// Severity, as the source wrote it. Incidents only.
+    /// Severity: of a known one its rank, in whatever word for it; another as the source wrote it. Incidents only.
     pub severity: Option<String>,
     /// Whether those that are resolved are left out. Incidents only.
     pub unresolved: bool,
@@ -34,6 +36,8 @@ pub struct Filter {
     pub unheard: Option<bool>,
     /// Resolved in this way. Incidents only.
     pub resolved_by: Option<ResolvedBy>,
+    /// Opened at this moment or later. Incidents only.
+    pub opened_since: Option<Timestamp>,
     /// Opened at this moment or earlier. Incidents only.
     pub opened_until: Option<Timestamp>,
 }
@@ -128,6 +132,15 @@ fn is_of_status(status: Status) -> SimpleExpr {
     }
 }
 
+/// Whether it is this severe. Senders have several words for the same.
+fn is_of_severity(severity: &str) -> SimpleExpr {
+    use incidents::Column;
+    match severity::rank(severity) {
+        Some(_) => Column::SeverityOrder.eq(severity::order(severity)),
+        None => Column::Severity.eq(severity),
+    }
+}
+
 /// What an incident must be.
 pub(in crate::store::views) fn of_incident(filter: &Filter, backend: DbBackend) -> Condition {
     use incidents::Column;
@@ -146,13 +159,15 @@ pub(in crate::store::views) fn of_incident(filter: &Filter, backend: DbBackend) 
     let unresolved = is_unresolved.then(|| Expr::cust("\"incidents\".\"status\" <> 'RESOLVED'"));
     Condition::all()
         .add_option(filter.status.map(is_of_status))
-        .add_option(filter.severity.as_ref().map(|s| Column::Severity.eq(s)))
+        .add_option(filter.severity.as_deref().map(is_of_severity))
         .add_option(unresolved)
         .add_option(unheard.map(|unheard| match unheard {
             true => Column::UnheardSince.is_not_null(),
             false => Column::UnheardSince.is_null(),
         }))
         .add_option(filter.resolved_by.map(|by| Column::ResolvedBy.eq(by)))
+        // Ids are in the order in which incidents opened.
+        .add_option(filter.opened_since.map(|at| Column::Id.gte(first_id(at))))
         .add_option(filter.opened_until.map(|at| Column::OpenedAt.lte(at)))
         .add_option(by_anomaly(filter, backend))
         .add_option(by_text)

@@ -28,6 +28,8 @@ pub(in crate::web) struct BulkRequest {
     service: Option<BoundedText>,
     /// In this namespace.
     namespace: Option<BoundedText>,
+    /// Of this severity, in whatever word for it.
+    severity: Option<BoundedText>,
     /// With this text in title, alert name, service, namespace or error type, in whatever case.
     q: Option<BoundedText>,
     /// Muted now, or not.
@@ -94,6 +96,7 @@ impl From<BulkRequest> for Selection {
             level: request.level,
             service: request.service.map(String::from),
             namespace: request.namespace.map(String::from),
+            severity: request.severity.map(String::from),
             text: request.q.map(String::from),
             muted: request.muted,
             unheard: request.unheard,

@@ -12,7 +12,7 @@ use crate::domain::refusal::{Code, Facts};
 use crate::web::problem::ErrorResponse;
 
 /// Properties of answers that are not there at times. All others always are.
-const AT_TIMES: [(&str, &[&str]); 10] = [
+const AT_TIMES: [(&str, &[&str]); 11] = [
     (
         "DeadLetter",
         &["payload", "payload_text", "payload_base64", "changed"],
@@ -20,6 +20,7 @@ const AT_TIMES: [(&str, &[&str]); 10] = [
     ("UnreadablePayload", &["payload_text", "payload_base64"]),
     ("Decided", &["matching"]),
     ("Resolved", &["matching"]),
+    ("BulkResult", &["matching"]),
     ("RepairEntry", &["operator", "verdict"]),
     ("Problem", &["request_id"]),
     ("Counted", &["incidents", "or_more", "spread"]),

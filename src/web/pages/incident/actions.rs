@@ -1,4 +1,4 @@
-//! The forms of an incident: acknowledge, resolve, write down a repair, mute, fix.
+//! The forms of an incident: write a note, acknowledge, resolve, write down a repair, mute, fix.
 
 use maud::{Markup, html};
 use uuid::Uuid;
@@ -39,14 +39,25 @@ pub(super) fn actions(
     html! {
         @if incident.status != Status::Resolved {
             form.act method="post" action=(format!("/incidents/{id}/acknowledge")) {
-                (layout::stamp(visit))
+                (layout::stamp(visit)) (layout::once())
+                label for="note-act" { (text.repair_note) (text.optional) }
+                textarea #note-act name="note" rows="2" maxlength="4096" {}
                 (by("by-act"))
                 div.row {
                     @if incident.status != Status::Acknowledged {
                         button.primary { (text.acknowledge) }
                     }
                     button formaction=(format!("/incidents/{id}/resolve")) { (text.resolve) }
+                    button formaction=(format!("/incidents/{id}/note")) { (text.note_only) }
                 }
+            }
+        } @else {
+            form.act method="post" action=(format!("/incidents/{id}/note")) {
+                (layout::stamp(visit)) (layout::once())
+                label for="note-act" { (text.repair_note) }
+                textarea #note-act name="note" rows="2" maxlength="4096" required {}
+                (by("by-act"))
+                button { (text.note_only) }
             }
         }
         @for repair in repairs.iter().filter(|r| r.unfinished && r.incident_id == id) {

@@ -12,7 +12,7 @@ use crate::store::audit::Action;
 use crate::store::views::incident_list::Entry;
 use crate::store::views::past::{self, Past};
 use crate::store::views::{hourly_counts, lists, timeline};
-use crate::store::{executions, reopenings};
+use crate::store::{executions, notes, reopenings};
 use crate::web::pages::stale::Silences;
 use crate::web::pages::timeline::MoreFirings;
 use crate::web::pages::{PageError, PageRequest, Pages, charts};
@@ -31,6 +31,7 @@ pub(super) struct IncidentData {
     pub(super) messages: Vec<entity::notifications::Model>,
     pub(super) repairs: Vec<entity::repairs::Model>,
     pub(super) entries: Vec<entity::audit::Model>,
+    pub(super) notes: Vec<entity::notes::Model>,
     pub(super) reopenings: Vec<entity::reopenings::Model>,
     pub(super) mutes: Vec<entity::audit::Model>,
     pub(super) others: Vec<entity::incidents::Model>,
@@ -71,7 +72,14 @@ pub(super) async fn load(
         let worth = worth::of_anomaly(&pages.context, &entry.1, visit.now);
         let recommended = of_incident(&pages.context, db, (&entry.0, &entry.1), visit.now);
         let executed = executions::of_incident(db, id);
-        tokio::try_join!(worth, past::before(db, &entry.0), recommended, executed)
+        let noted = notes::of(db, id, MESSAGES);
+        tokio::try_join!(
+            worth,
+            past::before(db, &entry.0),
+            recommended,
+            executed,
+            noted
+        )
     };
     let (
         mut occurrences,
@@ -96,9 +104,15 @@ pub(super) async fn load(
         silences,
         both,
     )?;
-    let (worth, past, recommendation, executions) = both;
+    let (worth, past, recommendation, executions, notes) = both;
     let more = more_firings(&entry.0, unit, &mut occurrences);
-    let of_parts = [messages.len(), entries.len(), reopenings.len(), mutes.len()];
+    let of_parts = [
+        messages.len(),
+        entries.len(),
+        reopenings.len(),
+        mutes.len(),
+        notes.len(),
+    ];
     let is_full = |rows: usize| rows as u64 >= MESSAGES;
     let is_cut = more != MoreFirings::None
         || of_parts.into_iter().any(is_full)
@@ -111,6 +125,7 @@ pub(super) async fn load(
         messages,
         repairs,
         entries,
+        notes,
         reopenings,
         mutes,
         others,

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::messages::turn;
 use super::{Entry, Parts};
 use crate::domain::aggregation::ResolvedBy;
-use crate::entity::{audit, repairs};
+use crate::entity::{audit, notes, repairs};
 use crate::store::audit::{Action, did_something};
 use crate::text::repairs::verdict_word;
 use crate::text::{Text, fill};
@@ -33,7 +33,8 @@ pub(super) fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>)
             Some(Action::AnalyzeIncident) => ("", "·", text.ev_analyze.to_owned()),
             // It has a row of its own.
             Some(
-                Action::RecordRepair
+                Action::NoteIncident
+                | Action::RecordRepair
                 | Action::StartRepair
                 | Action::FinishRepair
                 | Action::StartExecution
@@ -203,6 +204,17 @@ pub(in crate::web::pages) fn muted(text: &Text, operation: &audit::Model) -> Ent
 
 fn by(text: &Text, operator: Option<&str>) -> Option<Markup> {
     operator.map(|name| html! { (fill(text.by_person, &[("name", name)])) })
+}
+
+/// A note.
+pub(super) fn noted(text: &Text, note: &notes::Model) -> Entry {
+    Entry {
+        at: note.at,
+        class: "t-note",
+        symbol: "✎",
+        what: html! { span.said { (note.note) } },
+        more: by(text, note.operator.as_deref()),
+    }
 }
 
 pub(super) fn tried(text: &Text, repair: &repairs::Model) -> Entry {

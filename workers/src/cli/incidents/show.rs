@@ -92,6 +92,7 @@ fn facts(incident: &Value, now: Timestamp) -> String {
         ("source", text(incident, "/source")),
         ("source link", text(incident, "/generator_url")),
     ]);
+    lines.extend(notes(incident, now));
     lines.extend(executions(incident));
     lines.extend(analysis(incident));
     lines.extend(list("silences", silences(incident), ": "));
@@ -103,6 +104,23 @@ fn facts(incident: &Value, now: Timestamp) -> String {
     }
     out.push('\n');
     out
+}
+
+/// What people wrote about it, the newest first: who, when, and what.
+fn notes(incident: &Value, now: Timestamp) -> Vec<(&'static str, String)> {
+    let all = incident.get("notes").and_then(Value::as_array);
+    let line = |(at, note): (usize, &Value)| {
+        let name = if at == 0 { "notes" } else { "" };
+        let when = time(note, "/at").map(|at| age::short(now.since(at)));
+        let by = text(note, "/operator");
+        let by = if by.is_empty() { "unnamed" } else { &by };
+        let said = text(note, "/note").replace('\n', "\n                  ");
+        (
+            name,
+            format!("{by}, {} ago: {said}", when.unwrap_or_default()),
+        )
+    };
+    all.into_iter().flatten().enumerate().map(line).collect()
 }
 
 /// What executors are asked to run, one a line.

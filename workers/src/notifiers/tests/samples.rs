@@ -95,6 +95,7 @@ pub(crate) fn card(kind: Kind, level: Level) -> Card {
             title: "Pod checkout-7d9f is crash looping".to_owned(),
             severity: "critical".to_owned(),
             severity_order: 0,
+            level_order: 0,
             severity_rises: 0,
             status: Status::Open,
             resolved_by: None,
