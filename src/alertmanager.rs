@@ -7,9 +7,10 @@
 mod api;
 mod created;
 mod silence;
+mod survey;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -23,6 +24,8 @@ use crate::domain::verdict::TimeSpan;
 use crate::time::Timestamp;
 use silence::KnownSilence;
 pub use silence::Silence;
+use survey::Heard;
+pub use survey::{Outage, Silences, Survey};
 
 /// Connecting, asking and the answer together.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,6 +58,7 @@ pub struct Alertmanager {
     /// With user and password, if it has them.
     url: Url,
     silences: Cache<(), Option<Arc<Vec<KnownSilence>>>>,
+    heard: Arc<Mutex<Heard>>,
 }
 
 impl Alertmanager {
@@ -77,6 +81,7 @@ impl Alertmanager {
             http,
             url,
             silences,
+            heard: Arc::default(),
         })
     }
 
@@ -85,14 +90,18 @@ impl Alertmanager {
     /// # Errors
     /// See [`ApiError`].
     pub async fn fingerprints(&self) -> Result<HashSet<String>, ApiError> {
+        let alerts = self.alerts().await?;
+        Ok(alerts.into_iter().map(|alert| alert.fingerprint).collect())
+    }
+
+    async fn alerts(&self) -> Result<Vec<api::Alert>, ApiError> {
         let query = [
             ("active", "true"),
             ("silenced", "true"),
             ("inhibited", "true"),
             ("unprocessed", "true"),
         ];
-        let alerts: Vec<api::Alert> = api::ask(&self.http, &self.url, "alerts", &query).await?;
-        Ok(alerts.into_iter().map(|alert| alert.fingerprint).collect())
+        api::ask(&self.http, &self.url, "alerts", &query).await
     }
 
     /// What fires there for this receiver, without what is silenced or inhibited.

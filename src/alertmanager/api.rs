@@ -1,6 +1,7 @@
 //! Alertmanager's API, version 2: what is asked, and what is read of the answers. What is unknown in them
 //! is passed over.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 
 use reqwest::{Client, RequestBuilder, Response, Url};
@@ -17,6 +18,8 @@ const LONGEST: usize = 64 << 20;
 #[derive(Debug, Deserialize)]
 pub(super) struct Alert {
     pub(super) fingerprint: String,
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, String>,
 }
 
 /// One alert with all that a webhook has of it.

@@ -12,6 +12,9 @@ use super::near::near;
 /// Settings in bytes, by the last part of their names.
 const IN_BYTES: [&str; 4] = ["body", "label_bytes", "annotation_bytes", "in_flight_bytes"];
 
+/// What is expected of a setting that holds no secret.
+const PLAIN: [&str; 5] = ["usize", "u64", "u32", "i64", "a boolean"];
+
 /// The setting, and what is wrong with it.
 pub(super) fn explain(error: Error) -> String {
     let errors = error.into_iter().map(|error| explain_one(&error));
@@ -91,6 +94,8 @@ fn wrong(kind: &Kind, setting: &str) -> String {
     let found = match found {
         Actual::Unsigned(number) => number.to_string(),
         Actual::Signed(number) => number.to_string(),
+        // One in the place of a list or a section may hold a password.
+        Actual::Str(_) if !PLAIN.contains(&expected.as_str()) => "a text".to_owned(),
         other => other.to_string(),
     };
     let expected = match expected.as_str() {

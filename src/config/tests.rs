@@ -126,6 +126,11 @@ fn a_malformed_setting_is_named_as_it_was_written_and_the_error_says_how_to_writ
         ),
         (
             "",
+            Some(("TOCSIN_RECONCILE__PROMETHEUS", "http://u:planted@prom:9090")),
+            "TOCSIN_RECONCILE__PROMETHEUS: found a text, expected a sequence".to_owned(),
+        ),
+        (
+            "",
             Some(("TOCSIN_LIMITS__BODY", "4MB")),
             format!("TOCSIN_LIMITS__BODY: {bytes}"),
         ),

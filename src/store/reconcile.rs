@@ -1,6 +1,6 @@
 //! A sender's alerts, compared with the stored firings.
 
-use sea_orm::{ConnectionTrait, DbErr, JsonValue as Json, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
 use super::rows::{Rows, statement};
@@ -15,8 +15,6 @@ pub struct OpenFiring {
     pub firing: StaleFiring,
     /// The key of its anomaly.
     pub anomaly_key: String,
-    /// Its labels.
-    pub labels: Json,
 }
 
 /// Whether firings with a lease are among those that are asked for.
@@ -80,16 +78,18 @@ pub async fn open_before(
     ];
     let sql = statement(db.get_database_backend(), &sql, values);
     let open = |row: &QueryResult| {
+        let last_seen = Timestamp(row.try_get("", "last_seen_at")?);
         Ok(OpenFiring {
             anomaly_key: row.try_get("", "anomaly_key")?,
-            labels: row.try_get("", "labels")?,
             firing: StaleFiring {
+                labels: row.try_get("", "labels")?,
+                lasted: last_seen,
                 id: row.try_get("", "id")?,
                 incident_id: row.try_get("", "incident_id")?,
                 source: row.try_get("", "source")?,
                 fingerprint: row.try_get("", "fingerprint")?,
                 heard: Heard {
-                    last_seen: Timestamp(row.try_get("", "last_seen_at")?),
+                    last_seen,
                     lease: None,
                 },
             },

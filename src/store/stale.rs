@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, JsonValue as Json, QueryResult, Value};
 use uuid::Uuid;
 
 use super::occurrences::lease_of;
@@ -97,8 +97,12 @@ pub struct StaleFiring {
     pub source: String,
     /// The source's name for its series.
     pub fingerprint: String,
+    /// Its labels.
+    pub labels: Json,
     /// When it was last reported.
     pub heard: Heard,
+    /// Until when it fired at the latest, if nothing is heard of it any more: it is closed as of then.
+    pub lasted: Timestamp,
 }
 
 impl From<&occurrences::Model> for Heard {
@@ -198,7 +202,7 @@ pub async fn silent(
     let rows = Rows::new().uuid("id", incidents);
     let sql = format!(
         "SELECT o.id, o.incident_id, o.source, o.fingerprint, o.last_seen_at, o.lease_ms, o.lease_until, \
-             o.unleased_at \
+             o.unleased_at, o.labels \
          FROM {{rows}} JOIN occurrences o ON o.incident_id = r.id \
          WHERE {IS_OPEN} AND {unseen} AND o.id > $1 ORDER BY o.id LIMIT $2"
     );
@@ -215,13 +219,16 @@ pub async fn silent(
         Ok::<_, DbErr>(at.map(Timestamp))
     };
     let silent = |row: &QueryResult| {
+        let last_seen = Timestamp(row.try_get("", "last_seen_at")?);
         Ok(StaleFiring {
+            labels: row.try_get("", "labels")?,
+            lasted: last_seen,
             id: row.try_get("", "id")?,
             incident_id: row.try_get("", "incident_id")?,
             source: row.try_get("", "source")?,
             fingerprint: row.try_get("", "fingerprint")?,
             heard: Heard {
-                last_seen: Timestamp(row.try_get("", "last_seen_at")?),
+                last_seen,
                 lease: lease_of(
                     row.try_get("", "lease_ms")?,
                     at(row, "lease_until")?,
@@ -285,10 +292,11 @@ async fn close_episodes(
     }
     let rows = Rows::new()
         .uuid("id", over.iter().map(|episode| episode.id))
-        .time("seen", over.iter().map(|episode| episode.heard.last_seen));
+        .time("seen", over.iter().map(|episode| episode.heard.last_seen))
+        .time("lasted", over.iter().map(|episode| episode.lasted));
     // A sender's clock may be ahead of ours: nothing ends before it began.
     let sql = "UPDATE occurrences SET ended_by = 'unseen', end_received_at = last_seen_at, \
-                   ended_at = CASE WHEN last_seen_at < starts_at THEN starts_at ELSE last_seen_at END \
+                   ended_at = CASE WHEN r.lasted < starts_at THEN starts_at ELSE r.lasted END \
                FROM {rows} WHERE occurrences.id = r.id AND occurrences.ended_at IS NULL \
                    AND occurrences.series IS NOT NULL AND occurrences.last_seen_at = r.seen \
                RETURNING incident_id";

@@ -58,7 +58,7 @@ async fn with_alertmanager(context: &Context) -> Result<u64, JobError> {
         .into_iter()
         .filter(|alert| began(alert, before))
         .collect();
-    for alerts in old.chunks(TOGETHER) {
+    for alerts in old.chunks(together(context)) {
         done += take_in(context, settings, alerts, now).await?;
     }
     if started_at <= before {
@@ -101,7 +101,13 @@ async fn take_in(
         let received_at = as_of(context, &alert, now);
         delivery(context, &source, received_at, alert)
     });
-    push_missed(context, SOURCE, "Alertmanager", found.collect()).await
+    let missed = unknown(context, found.collect()).await?;
+    push(context, SOURCE, "Alertmanager", missed, None).await
+}
+
+/// So many alerts are translated at once: more would be refused.
+fn together(context: &Context) -> usize {
+    TOGETHER.min(context.config.limits.alerts).max(1)
 }
 
 /// The alerts that count: what would be rejected if it came, or ignored, is neither taken in nor missed.
@@ -137,36 +143,53 @@ fn delivery(
     )
 }
 
-/// Pushes those of these that are not known, which are of this kind of source and were found at this sender.
-async fn push_missed(
+/// Those of these that are not known.
+async fn unknown(
     context: &Context,
-    source: &'static str,
-    sender: &str,
     found: Vec<AlertDelivery>,
-) -> Result<u64, JobError> {
+) -> Result<Vec<AlertDelivery>, JobError> {
     let keys = found.iter().map(|delivery| {
         let start = delivery.alert.starts_at;
         (delivery.series, start.unwrap_or(delivery.received_at))
     });
     let known = reconcile::known(context.db.read(), keys).await?;
     let known: HashSet<usize> = known.into_iter().collect();
-    let missed = found.into_iter().enumerate();
-    let missed: Vec<IngestAlert> = missed
-        .filter(|(place, _)| !known.contains(place))
-        .map(|(_, delivery)| IngestAlert {
+    let unknown = found.into_iter().enumerate();
+    let unknown = unknown.filter(|(place, _)| !known.contains(place));
+    Ok(unknown.map(|(_, delivery)| delivery).collect())
+}
+
+/// Pushes these, which are of this kind of source and were found at this sender: each once, and again as of `again_at`.
+async fn push(
+    context: &Context,
+    source: &'static str,
+    sender: &str,
+    missed: Vec<AlertDelivery>,
+    again_at: Option<Timestamp>,
+) -> Result<u64, JobError> {
+    let many = missed.len() as u64;
+    let jobs = missed.into_iter().flat_map(|delivery| {
+        let job = IngestAlert {
             source: delivery.source,
             received_at: delivery.received_at,
             content: Content::Alert(delivery.alert),
-        })
-        .collect();
-    let many = missed.len() as u64;
-    if many == 0 {
+        };
+        let again = again_at.map(|received_at| IngestAlert {
+            received_at,
+            ..job.clone()
+        });
+        [job].into_iter().chain(again)
+    });
+    let jobs: Vec<IngestAlert> = jobs.collect();
+    if jobs.is_empty() {
         return Ok(0);
     }
-    let jobs = missed.iter().map(Into::into);
-    context.queues.push_all(jobs).await?;
+    context.queues.push_all(jobs.iter().map(Into::into)).await?;
     let received = &context.metrics.received;
-    received.get_or_create(&BySource { source }).inc_by(many);
+    let deliveries = jobs.len() as u64;
+    received
+        .get_or_create(&BySource { source })
+        .inc_by(deliveries);
     context.metrics.reconciled_missed.inc_by(many);
     tracing::warn!(
         many,

@@ -2,8 +2,7 @@
 //! step is a transaction of its own under the locks of at most a hundred incidents' anomalies, and may run
 //! twice or be cut short without harm. No notification is sent: cards and pages show it.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use tocsin::alertmanager;
@@ -160,8 +159,8 @@ fn tallies(over: &[StaleFiring], limits: &Limits) -> Vec<Tally> {
 struct Senders<'a> {
     context: &'a Context,
     alertmanager: Option<Answer>,
-    /// By cluster; none if no server of it is to be asked.
-    prometheus: HashMap<Option<String>, Option<Answer>>,
+    /// Of each cluster.
+    prometheus: Option<Vec<prometheus::Said>>,
 }
 
 enum Answer {
@@ -186,7 +185,7 @@ impl<'a> Senders<'a> {
         Self {
             context,
             alertmanager: None,
-            prometheus: HashMap::new(),
+            prometheus: None,
         }
     }
 
@@ -219,24 +218,17 @@ impl<'a> Senders<'a> {
     }
 
     async fn prometheus_said(&mut self, episode: &StaleFiring, now: Timestamp) -> SourceAnswer {
-        let (way, cluster) = match episode.source.split_once('@') {
-            Some((way, cluster)) => (way, Some(cluster)),
-            None => (&*episode.source, None),
-        };
-        if self.context.prometheus.is_empty() || !prometheus::WAYS.contains(&way) {
+        let context = self.context;
+        if context.prometheus.is_empty() {
             return SourceAnswer::Nothing;
         }
-        let cluster = cluster.map(str::to_owned);
-        let answer = match self.prometheus.entry(cluster.clone()) {
-            Entry::Occupied(answer) => answer.into_mut(),
-            Entry::Vacant(place) => {
-                let fires = prometheus::fires(self.context, cluster.as_deref(), now).await;
-                place.insert(fires.map(|fires| fires.map_or(Answer::Nothing, Answer::Has)))
-            }
-        };
-        answer
-            .as_ref()
-            .map_or(SourceAnswer::Nothing, |answer| answer.about(episode))
+        if self.prometheus.is_none() {
+            let before = now.before(context.config.reconcile.after.0);
+            self.prometheus = Some(prometheus::ask(context, (before, now)).await);
+        }
+        let mut all = self.prometheus.iter().flatten();
+        let sender = all.find(|said| said.may_send(&episode.source));
+        sender.map_or(SourceAnswer::Nothing, |said| said.about(episode))
     }
 
     async fn alertmanager_said(&mut self, episode: &StaleFiring) -> SourceAnswer {
