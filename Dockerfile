@@ -20,6 +20,7 @@ COPY src src
 COPY workers workers
 # Members of the workspace that the program needs nothing of.
 COPY tests/bench tests/bench
+COPY tests/chain tests/chain
 COPY tests/kit tests/kit
 # What was downloaded and built is there again for the next build.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \

@@ -5,18 +5,22 @@ mod chain;
 mod channels;
 mod check;
 mod database;
+mod difference;
 mod discord;
 mod email;
 mod environment;
 mod file;
 mod generic;
 mod hooks;
+mod identity;
 mod malformed;
+mod near;
 mod pagerduty;
 mod people;
 mod playbooks;
 mod public;
 mod queues;
+mod reload;
 mod repairs;
 mod report;
 mod routes;
@@ -46,23 +50,27 @@ use crate::text::Lang;
 pub use analysis::{AnalysisSettings, ModelSettings};
 pub use chain::{CanarySettings, Expected, HeartbeatSettings, SilenceSettings, WatchSettings};
 use channels::ChannelKind;
+pub use channels::channel_kind;
 pub use database::{DatabaseKind, DatabaseUrlError};
+pub use difference::Difference;
 pub use discord::Discord;
 pub use email::{EmailSettings, Security};
 pub use file::read_secret;
 pub use generic::{Generic, Mapping, Meaning, PRESETS, Part, Pointer, Template, Templates, Words};
 pub use hooks::{Hook, hook_for};
+pub use identity::{IdentitySettings, Network};
 pub use pagerduty::PagerDuty;
 pub use people::{People, Updates};
 pub use public::OWN_PATHS;
 pub use queues::{QueuePolicies, QueuePolicy};
+pub use reload::Reloaded;
 pub use repairs::{EffectivenessSettings, QuietOf, QuietRule, RepairSettings};
 pub use report::{ReportSettings, Schedule};
 pub use secret::Secret;
 pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, FlappingSettings, Ingest,
-    Limits, LogFormat, McpSettings, NotifySettings, QueueSettings, Reconcile, RecountSettings,
-    Retention, Stop,
+    Limits, LogFormat, McpSettings, NotifySettings, PrometheusServer, QueueSettings, Reconcile,
+    RecountSettings, Retention, Stop,
 };
 pub use sentry::SentrySettings;
 pub use sources::{Signed, SignedWithTime, Sources, Switch};
@@ -147,6 +155,8 @@ pub struct Config {
     pub insecure: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Who somebody is, as a proxy in front says.
+    pub identity: IdentitySettings,
     /// How the log is written.
     pub log: LogFormat,
     /// What messages are written in.
@@ -264,6 +274,7 @@ impl Default for Config {
             api_token: Tokens::default(),
             insecure: false,
             trusted_proxies: Vec::new(),
+            identity: IdentitySettings::default(),
             log: LogFormat::Auto,
             language: Lang::default(),
             otlp_endpoint: None,
@@ -361,12 +372,6 @@ impl Config {
             .map_err(|error| ConfigError::Malformed(malformed::explain(error)))?;
         config.check().map_err(ConfigError::Refused)?;
         Ok(config)
-    }
-
-    /// Whether the store is one SQLite file, which serves one process.
-    #[must_use]
-    pub fn is_embedded(&self) -> bool {
-        self.database_url.expose().starts_with("sqlite:")
     }
 
     /// What aggregation obeys.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sea_orm::DbErr;
 
 use crate::alertmanager::Alertmanager;
-use crate::config::Config;
+use crate::config::{Config, channel_kind};
 use crate::counter::redis::RedisCounter;
 use crate::counter::sql::SqlCounter;
 use crate::counter::{Counter, CounterError};
@@ -13,6 +13,7 @@ use crate::jobs::Part;
 use crate::playbooks::Playbooks;
 use crate::probe::figures::Figures;
 use crate::probe::{Probe, Stores};
+use crate::prometheus::Prometheus;
 use crate::queue::Queues;
 use crate::queue::redis::RedisQueue;
 use crate::queue::sql::SqlQueue;
@@ -39,6 +40,8 @@ pub struct Context {
     pub counter: Arc<dyn Counter>,
     /// The Alertmanager that sends here, where the settings say which.
     pub alertmanager: Option<Alertmanager>,
+    /// The Prometheus servers whose alerts are compared with what was received.
+    pub prometheus: Arc<[Prometheus]>,
     /// The playbooks that count.
     pub playbooks: Arc<Playbooks>,
     /// What time it is.
@@ -73,6 +76,9 @@ pub enum OpenError {
     /// Alertmanager cannot be asked as the settings say.
     #[error("invalid alertmanager_url: {0}")]
     Alertmanager(String),
+    /// A Prometheus cannot be asked as the settings say.
+    #[error("invalid reconcile.prometheus: {0}")]
+    Prometheus(String),
     /// The store does not give what was to be read from it.
     #[error("cannot read the database: {0}")]
     Store(#[from] DbErr),
@@ -118,21 +124,38 @@ impl Context {
         let forms = secrets::find_or_make(db.write(), FORMS, rand::random()).await?;
         let alertmanager = config.alertmanager_url.as_ref().map(Alertmanager::new);
         let alertmanager = alertmanager.transpose().map_err(OpenError::Alertmanager)?;
+        let prometheus = config.reconcile.prometheus.iter().map(Prometheus::new);
+        let prometheus: Result<Arc<[_]>, _> = prometheus.collect();
+        let prometheus = prometheus.map_err(OpenError::Prometheus)?;
         let (queue, counter) = drivers(&config, &db, &clock).await?;
+        let metrics = Arc::new(Metrics::new());
+        begin_channels(&metrics, &config);
         Ok(Self {
             counter,
             alertmanager,
+            prometheus,
             queues: Queues::new(queue),
             playbooks: Arc::new(Playbooks::new(&config.playbooks)),
             config: Arc::new(config),
             db,
             clock,
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             figures: Arc::default(),
             tracer,
             forms: Arc::new(forms),
             probe: Arc::default(),
         })
+    }
+
+    /// The same with other settings: those of stores, queue, counter and Alertmanager must be as they were.
+    #[must_use]
+    pub fn with_settings(&self, config: Config) -> Self {
+        begin_channels(&self.metrics, &config);
+        Self {
+            playbooks: Arc::new(Playbooks::new(&config.playbooks)),
+            config: Arc::new(config),
+            ..self.clone()
+        }
     }
 
     /// What health and figures are about.
@@ -143,6 +166,13 @@ impl Context {
             queues: self.queues.clone(),
             clock: self.clock.clone(),
         }
+    }
+}
+
+/// Messages to the channels that there are count from zero.
+fn begin_channels(metrics: &Metrics, config: &Config) {
+    for channel in config.all_channels() {
+        metrics.begin_channel(channel_kind(&channel));
     }
 }
 

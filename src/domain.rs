@@ -19,6 +19,7 @@ pub mod fix;
 pub mod flapping;
 pub mod frequency;
 pub mod id;
+pub mod incident_counts;
 pub mod invisible;
 pub mod labels;
 pub mod lease;

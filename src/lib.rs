@@ -23,6 +23,7 @@ pub mod operations;
 pub mod outbox;
 pub mod playbooks;
 pub mod probe;
+pub mod prometheus;
 pub mod queue;
 pub mod recommendations;
 pub mod redis;

@@ -131,9 +131,10 @@ impl FollowUp {
 
     fn count(&self, context: &Context) {
         let (metrics, suppressed) = (&context.metrics, self.suppressed);
-        metrics.count_messages("muted", suppressed.muted);
-        metrics.count_messages("on_card", suppressed.on_card);
-        metrics.count_messages("flapping", suppressed.flapping);
+        metrics.count_suppressed("muted", suppressed.muted);
+        metrics.count_suppressed("on_card", suppressed.on_card);
+        metrics.count_suppressed("flapping", suppressed.flapping);
+        metrics.count_incidents(&self.incidents);
     }
 
     async fn enqueue(

@@ -21,6 +21,7 @@ mod operation_error;
 pub(crate) mod origin;
 mod pages;
 mod paging;
+mod person;
 mod playbooks;
 pub(crate) mod problem;
 mod query;
@@ -61,7 +62,7 @@ pub use gate::Gate;
 pub use late::Late;
 pub use problem::Problem;
 pub use refusals::Refusals;
-pub use serve::{ConnectionLimits, serve};
+pub use serve::{ConnectionLimits, Routes, serve};
 
 /// What handlers share.
 #[derive(Clone)]
@@ -134,12 +135,16 @@ pub fn router(ingress: &Ingress) -> Router {
         async move { webhooks::not_posted(&refusals, &sources, request).await }
     };
     let api = api.merge(presses);
-    let router = Router::from(health().nest(API, api).merge(webhooks))
+    let mut router = Router::from(health().nest(API, api).merge(webhooks))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(not_posted)
         .with_state(ingress.clone())
         .merge(pages)
-        .merge(mcp.unwrap_or_default())
+        .merge(mcp.unwrap_or_default());
+    if let Some(headers) = person::Headers::of(config) {
+        router = router.layer(from_fn_with_state(headers, person::identify));
+    }
+    let router = router
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(map_response(problem::problem_response))
         .layer(from_fn(pages::for_people))

@@ -6,7 +6,7 @@ use figment::value::Value;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer};
 
-use super::{Config, Secret};
+use super::{CHANNELS, Config, Secret};
 use crate::domain::messages::Tell;
 
 /// A kind of channel.
@@ -55,6 +55,14 @@ pub(super) const UNKNOWN: &str = "unknown channel";
 
 /// The longest name of a section.
 const NAME: usize = 40;
+
+/// What the channels of a kind begin with, of this one; `other` where it is of none.
+#[must_use]
+pub fn channel_kind(channel: &str) -> &'static str {
+    let name = channel.split(':').next().unwrap_or_default();
+    let kind = CHANNELS.iter().find(|kind| kind.name == name);
+    kind.map_or("other", |kind| kind.name)
+}
 
 /// Whether a route may lead to the section of this name.
 pub(super) fn is_section<T>(

@@ -6,7 +6,8 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::{
-    Config, DatabaseKind, Secret, Tokens, discord, hooks, pagerduty, playbooks, teams, webhooks,
+    Config, DatabaseKind, Reconcile, Secret, Tokens, discord, hooks, pagerduty, playbooks, teams,
+    webhooks,
 };
 
 /// Alertmanager needs as long to send what is new.
@@ -91,6 +92,7 @@ impl Config {
         }
         self.check_counting()?;
         self.check_public_url()?;
+        self.identity.check()?;
         let positive = [
             ("database_connections", self.database_connections as usize),
             ("ingest.batch", self.ingest.batch),
@@ -180,10 +182,20 @@ impl Config {
                     .to_owned(),
             );
         }
-        if self.reconcile.receiver.is_none() {
+        let Reconcile {
+            receiver,
+            prometheus,
+            ..
+        } = &self.reconcile;
+        if !prometheus.iter().all(|server| is_of_web(&server.url)) {
+            return Err(
+                "reconcile.prometheus needs a url that starts with https:// or http://".to_owned(),
+            );
+        }
+        if receiver.is_none() && prometheus.is_empty() {
             return Ok(());
         }
-        if url.is_none() {
+        if receiver.is_some() && url.is_none() {
             return Err("reconcile.receiver needs alertmanager_url".to_owned());
         }
         let after = self.reconcile.after.0;

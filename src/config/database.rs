@@ -5,6 +5,8 @@ use std::path::Path;
 use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 
+use super::Config;
+
 /// What the URL of a SQLite file begins with.
 const SQLITE: &str = "sqlite://";
 
@@ -43,6 +45,14 @@ impl<'a> DatabaseKind<'a> {
         Ok(Self::Sqlite(Path::new(
             path.split('?').next().unwrap_or(path),
         )))
+    }
+}
+
+impl Config {
+    /// Whether the store is one SQLite file, which serves one process.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.database_url.expose().starts_with("sqlite:")
     }
 }
 

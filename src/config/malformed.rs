@@ -7,6 +7,7 @@ use figment::Error;
 use figment::error::{Actual, Kind};
 
 use super::environment::{self, PREFIX};
+use super::near::near;
 
 /// Settings in bytes, by the last part of their names.
 const IN_BYTES: [&str; 4] = ["body", "label_bytes", "annotation_bytes", "in_flight_bytes"];
@@ -24,20 +25,7 @@ fn explain_one(error: &Error) -> String {
         Kind::UnknownVariant(found, names) => {
             format!("{key} = {found:?}: expected {}", one_of(names))
         }
-        Kind::UnknownField(found, names) => {
-            let key = if key.is_empty() { found } else { &key };
-            let mut message = format!("{key} is not a setting: expected {}", one_of(names));
-            if error
-                .path
-                .first()
-                .is_some_and(|section| section == "telegram")
-            {
-                message.push_str(
-                    "; telegram_token, telegram_chat and telegram_api are settings outside of this section",
-                );
-            }
-            message
-        }
+        Kind::UnknownField(found, names) => unknown(error, found, names),
         kind => {
             let wrong = wrong(kind, last);
             match key.as_str() {
@@ -53,15 +41,36 @@ fn explain_one(error: &Error) -> String {
     message
 }
 
+/// An unknown setting, with the one that was meant, or else with all that can stand there.
+fn unknown(error: &Error, found: &str, names: &[&str]) -> String {
+    let path = match error.path.is_empty() {
+        true => vec![found.to_owned()],
+        false => error.path.clone(),
+    };
+    let unknown = name(error, &path);
+    match near(&path, names) {
+        Some(meant) => {
+            let meant = name(error, &meant);
+            format!("unknown setting {unknown}; did you mean {meant}?")
+        }
+        None => format!("{unknown} is not a setting: expected {}", one_of(names)),
+    }
+}
+
 /// The setting as it was set: `limits.body`, or `TOCSIN_LIMITS__BODY`. Empty where no one setting is wrong.
 fn key(error: &Error) -> String {
+    name(error, &error.path)
+}
+
+/// A setting as it is written where the error comes from.
+fn name(error: &Error, path: &[String]) -> String {
     let is_variable = error
         .metadata
         .as_ref()
         .is_some_and(|of| of.name == environment::NAME);
     let in_list = |part: &String| part.parse::<usize>().is_ok();
-    let at_list = error.path.iter().position(in_list);
-    let (names, inside) = error.path.split_at(at_list.unwrap_or(error.path.len()));
+    let at_list = path.iter().position(in_list);
+    let (names, inside) = path.split_at(at_list.unwrap_or(path.len()));
     let mut key = match is_variable && !names.is_empty() {
         true => format!("{PREFIX}{}", names.join("__").to_uppercase()),
         false => names.join("."),

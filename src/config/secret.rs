@@ -1,14 +1,38 @@
 //! A text that is never shown.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
 
 use super::Text;
 
+/// Ends what is shown of a secret that is written to be compared. No secret has it.
+const MARK: char = '\0';
+
+thread_local! {
+    /// Whether secrets are written to be compared.
+    static COMPARED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Writes secrets so that those are equal that are the same: as they are shown, and a mark by which nothing can be
+/// found out but that, see [`without_mark`].
+pub(super) fn compared<T>(write: impl FnOnce() -> T) -> T {
+    let before = COMPARED.replace(true);
+    let written = write();
+    COMPARED.set(before);
+    written
+}
+
+/// What was written as it may be shown.
+pub(super) fn without_mark(written: &str) -> &str {
+    written.split(MARK).next().unwrap_or_default()
+}
+
 /// A text that is never printed or logged. A URL shows all but its user, password and query; one of
 /// the web shows no path either.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
@@ -28,6 +52,17 @@ impl Secret {
             true => Err("holds a line break, or another control character"),
             false => Ok(Self(text.to_owned())),
         }
+    }
+
+    /// What is shown of it, with the mark where it is to be compared.
+    pub(super) fn written(&self, shown: String) -> String {
+        if !COMPARED.get() {
+            return shown;
+        }
+        let hash = Sha256::digest(self.0.as_bytes());
+        hash.iter().fold(format!("{shown}{MARK}"), |mark, byte| {
+            format!("{mark}{byte:02x}")
+        })
     }
 
     fn redacted(&self) -> String {
@@ -71,7 +106,7 @@ impl fmt::Debug for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.redacted())
+        serializer.serialize_str(&self.written(self.redacted()))
     }
 }
 

@@ -1,9 +1,11 @@
 //! The settings by section, with their defaults.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::Span;
 use super::value::text;
+use super::{Secret, Span};
 use crate::domain::aggregation::{Unit, Until};
 use crate::domain::escalation::{Rule, default_rules};
 use crate::domain::family::Families;
@@ -152,12 +154,12 @@ impl Default for Escalation {
     }
 }
 
-/// How what Alertmanager has is compared with what was received. Needs `alertmanager_url`.
+/// How what Alertmanager and Prometheus have is compared with what was received.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reconcile {
-    /// The receiver in Alertmanager that posts here: alerts of other receivers are not for us. Unset: nothing is
-    /// compared.
+    /// The receiver in Alertmanager that posts here: alerts of other receivers are not for us. Unset: Alertmanager is
+    /// not asked. Needs `alertmanager_url`.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub receiver: Option<String>,
     /// The cluster that the deliveries of this Alertmanager have, if one.
@@ -166,6 +168,26 @@ pub struct Reconcile {
     /// How long an alert must fire there, or be gone from there, before something is done about it: longer than
     /// `group_wait` and `group_interval` together.
     pub after: Span,
+    /// Every Prometheus whose alerts come here, directly or by an Alertmanager. Empty: none is asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prometheus: Vec<PrometheusServer>,
+}
+
+/// A Prometheus that is asked which alerts fire.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PrometheusServer {
+    /// Where it is.
+    pub url: Secret,
+    /// The cluster that deliveries of its alerts have, if one.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    pub cluster: Option<String>,
+    /// Its `external_labels`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The labels that its `alert_relabel_configs` drop.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
 }
 
 impl Default for Reconcile {
@@ -174,6 +196,7 @@ impl Default for Reconcile {
             receiver: None,
             cluster: None,
             after: Span::secs(600),
+            prometheus: Vec::new(),
         }
     }
 }

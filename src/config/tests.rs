@@ -72,10 +72,22 @@ fn an_unknown_or_malformed_setting_is_refused_by_name() {
     let units = "TOCSIN_COUNTING__UNIT = \"x\": expected episode, delivery or incident";
     assert_eq!(unit, units);
     let field = refused("[counting]\nunits = 1", &[]);
-    assert!(
-        field.starts_with("counting.units is not a setting: expected unit, "),
-        "{field}"
+    assert_eq!(
+        field.split(" (in ").next(),
+        Some("unknown setting counting.units; did you mean counting.unit?")
     );
+    let none = refused("[counting]\ncolour = 1", &[]);
+    assert!(
+        none.starts_with("counting.colour is not a setting: expected unit, "),
+        "{none}"
+    );
+    for (variable, meant) in [
+        ("TOCSIN_TELEGRAN_TOKEN", "TOCSIN_TELEGRAM_TOKEN"),
+        ("TOCSIN_COUNTING_UNIT", "TOCSIN_COUNTING__UNIT"),
+    ] {
+        let expected = format!("unknown setting {variable}; did you mean {meant}?");
+        assert_eq!(refused("", &[(variable, "x")]), expected);
+    }
     assert!(refused("[counting]\nskew = \"soon\"", &[]).contains("counting.skew"));
     assert!(refused("", &[("TOCSIN_REDIS_URL", "redis://x")]).contains("redis_url"));
 }
@@ -134,7 +146,8 @@ fn a_malformed_setting_is_named_as_it_was_written_and_the_error_says_how_to_writ
     let outside = load("[telegram]\napi = \"x\"", &[])
         .unwrap_err()
         .to_string();
-    assert!(outside.contains("telegram_api"), "{outside}");
+    let meant = "unknown setting telegram.api; did you mean telegram_api?";
+    assert!(outside.starts_with(meant), "{outside}");
     for name in ["occurrences", "rest"] {
         let refused = load(&format!("[retention]\n{name} = \"5d\""), &[]).unwrap_err();
         let expected = format!("retention.{name} must be at least 30d");
@@ -164,6 +177,18 @@ fn stale_expiry_and_retention_must_be_in_ascending_order() {
         ("alertmanager_url = \"am:9093\"", "alertmanager_url"),
         ("alertmanager_url = \"http://\"", "alertmanager_url"),
         ("[reconcile]\nreceiver = \"tocsin\"", "alertmanager_url"),
+        (
+            "[[reconcile.prometheus]]\nurl = \"prom:9090\"",
+            "reconcile.prometheus",
+        ),
+        (
+            "[[reconcile.prometheus]]\ncluster = \"eu\"",
+            "reconcile.prometheus",
+        ),
+        (
+            "[reconcile]\nafter = \"9s\"\n[[reconcile.prometheus]]\nurl = \"http://prom\"",
+            "reconcile.after",
+        ),
         (
             "alertmanager_url = \"http://am\"\n[reconcile]\nreceiver = \"t\"\nafter = \"9s\"",
             "reconcile.after",

@@ -116,7 +116,8 @@ impl fmt::Debug for Tokens {
 
 impl Serialize for Tokens {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|_| "***"))
+        let tokens = self.0.iter();
+        serializer.collect_seq(tokens.map(|token| token.secret.written("***".to_owned())))
     }
 }
 

@@ -49,6 +49,21 @@ pub fn order(severity: &str) -> i64 {
     rank(severity).map_or(UNKNOWN, |rank| i64::from(rank) * 2)
 }
 
+/// How figures name a severity: by the commonest word of its rank, and `other` for those that the settings do not name.
+pub const NAMES: [&str; WORDS.len() + 1] = [
+    "none", "info", "minor", "warning", "error", "critical", "other",
+];
+
+/// The name of a severity of this [`order`].
+#[must_use]
+pub fn name(order: i64) -> &'static str {
+    let rank = usize::try_from(order / 2).unwrap_or(WORDS.len());
+    match order % 2 {
+        0 => NAMES.get(rank).copied().unwrap_or("other"),
+        _ => "other",
+    }
+}
+
 /// Whether `now` is more severe than `before`.
 #[must_use]
 pub fn is_worse(now: &str, before: &str) -> bool {

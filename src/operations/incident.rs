@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Conflict, FollowUp, OperationError, Resource};
 use crate::context::Context;
 use crate::domain::aggregation::{ResolvedBy, Status};
+use crate::domain::incident_counts::{IncidentCounts, PERSON};
 use crate::domain::messages::of_resolved;
 use crate::entity::incidents::Model as Incident;
 use crate::store::anomalies;
@@ -103,7 +104,8 @@ pub(super) async fn change_in(
     let before = before.ok_or(OperationError::NotFound(Resource::Incident))?;
     let after = act(tx, before.clone(), change, actor.operator.clone(), now).await?;
     let changed = after.as_ref().filter(|after| after.status != before.status);
-    let follow_up = write_follow_up(tx, context, changed, now).await?;
+    let of = changed.map(|incident| (incident.id, incident.opened_at));
+    let follow_up = write_follow_up(tx, context, change, of.as_slice(), now).await?;
     let target = id.to_string();
     let entry = AuditEntry {
         action: change.action(),
@@ -123,40 +125,31 @@ pub(super) async fn change_in(
     Ok((changed.ok_or(Conflict::IncidentResolved), follow_up))
 }
 
-/// Marks the card of an incident whose status changed, and writes the message that it is resolved.
+/// Marks the cards of incidents that this changed, and writes the messages that they are resolved; with each, when it
+/// opened.
 async fn write_follow_up(
     tx: &DatabaseTransaction,
     context: &Context,
-    changed: Option<&Incident>,
-    now: Timestamp,
-) -> Result<FollowUp, OperationError> {
-    let Some(incident) = changed else {
-        return Ok(FollowUp::default());
-    };
-    let (id, policy) = (incident.id, context.config.messages());
-    let is_resolved = incident.status == Status::Resolved;
-    let message = is_resolved.then(|| of_resolved(id, incident.resolved_at, now));
-    let messages = message.into_iter().collect();
-    Ok(outbox::write(tx, &policy, messages, &[id], now).await?)
-}
-
-/// Marks the cards of incidents that this changed, and writes the messages that they are resolved.
-async fn write_follow_up_of(
-    tx: &DatabaseTransaction,
-    context: &Context,
     change: StatusChange,
-    changed: &[Uuid],
+    changed: &[(Uuid, Timestamp)],
     now: Timestamp,
 ) -> Result<FollowUp, OperationError> {
-    let messages = match change {
-        StatusChange::Resolve => changed
-            .iter()
-            .map(|id| of_resolved(*id, None, now))
-            .collect(),
-        StatusChange::Acknowledge => Vec::new(),
-    };
+    let ids: Vec<Uuid> = changed.iter().map(|(id, _)| *id).collect();
+    let after = changed.iter().map(|(_, opened_at)| now.since(*opened_at));
+    let (mut messages, mut incidents) = (Vec::new(), IncidentCounts::default());
+    match change {
+        StatusChange::Resolve => {
+            messages.extend(ids.iter().map(|id| of_resolved(*id, None, now)));
+            incidents
+                .resolved
+                .extend(after.map(|after| (PERSON, after)));
+        }
+        StatusChange::Acknowledge => incidents.acknowledged.extend(after),
+    }
     let policy = context.config.messages();
-    Ok(outbox::write(tx, &policy, messages, changed, now).await?)
+    let mut follow_up = outbox::write(tx, &policy, messages, &ids, now).await?;
+    follow_up.incidents = incidents;
+    Ok(follow_up)
 }
 
 /// The key of an incident's anomaly.

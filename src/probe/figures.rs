@@ -11,6 +11,8 @@
 //!
 //! [`Metrics::figures_age`]: crate::telemetry::metrics::Metrics::figures_age
 
+mod incidents;
+
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -231,6 +233,8 @@ impl Figures {
         let last = routines::last(&stores.db, clock).await?;
         let canary = canaries::newest(db, SCHEDULE).await?;
         let watches = watches::all(db).await?;
+        let of_incidents = incidents::read(db, now).await?;
+        incidents::put(metrics, &of_incidents);
         for queue in QUEUES {
             let of_queue = standing.iter().find(|(name, ..)| name == queue);
             let (letters, oldest) = of_queue.map_or((0, now), |(_, letters, at)| (*letters, *at));
@@ -305,6 +309,7 @@ fn forget(metrics: &Metrics, kept: FigureStore) {
                 metrics.dead.remove(&by);
                 metrics.dead_seconds.remove(&by);
             }
+            incidents::forget(metrics);
             metrics.forget_links();
             for warning in Warning::ALL {
                 metrics.source_warnings.remove(&ByWarning {

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::domain::aggregation::{Anomaly, Batch, Incident, Ingested, Policy, Unit};
 use crate::domain::episode::AlertDelivery;
 use crate::domain::frequency::Counted;
+use crate::domain::incident_counts::IncidentCounts;
 use crate::domain::messages;
 use crate::domain::names::Names;
 use crate::domain::signature::{Signature, SignatureLabelNames};
@@ -174,6 +175,7 @@ async fn enter(
         since: now,
     };
     follow_up.analyses = new.map(due).collect();
+    follow_up.incidents = IncidentCounts::of(&batch);
     let in_overflow = deliveries.iter().zip(&entered);
     let in_overflow = in_overflow.filter(|(s, fate)| **fate == Ingested::New && s.is_in_overflow());
     let overflowed: Vec<&AlertDelivery> = in_overflow.map(|(s, _)| s.as_ref()).collect();

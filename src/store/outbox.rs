@@ -10,6 +10,7 @@ pub use super::executions::DueExecution;
 pub use super::notifications::{DueMessage, SuppressedCount};
 use super::{mutes, notifications};
 use crate::domain::flapping;
+use crate::domain::incident_counts::IncidentCounts;
 use crate::domain::messages::{Candidate, Needed, Policy, Suppression, plan, route};
 use crate::time::Timestamp;
 
@@ -28,6 +29,8 @@ pub struct FollowUp {
     pub executions: Vec<DueExecution>,
     /// How many messages are suppressed.
     pub suppressed: SuppressedCount,
+    /// What became of incidents.
+    pub incidents: IncidentCounts,
 }
 
 /// Writes the messages that a change calls for, and marks the cards that do not show it. Where it calls

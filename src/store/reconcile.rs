@@ -1,6 +1,6 @@
 //! A sender's alerts, compared with the stored firings.
 
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DbErr, JsonValue as Json, QueryResult, Value};
 use uuid::Uuid;
 
 use super::rows::{Rows, statement};
@@ -15,6 +15,17 @@ pub struct OpenFiring {
     pub firing: StaleFiring,
     /// The key of its anomaly.
     pub anomaly_key: String,
+    /// Its labels.
+    pub labels: Json,
+}
+
+/// Whether firings with a lease are among those that are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leased {
+    /// They are.
+    Too,
+    /// They are not.
+    Not,
 }
 
 /// Of these firings, each a series and its start, the places of those that are known: the last firing of the series
@@ -40,19 +51,26 @@ pub async fn known(
     db.query_all_raw(sql).await?.iter().map(place).collect()
 }
 
-/// At most `limit` open firings without a lease after the firing `after` of the incident `incident`, in the order of
+/// At most `limit` open firings after the firing `after` of the incident `incident`, in the order of
 /// incidents and ids, that were last received at `before` or earlier.
 pub async fn open_before(
     db: &impl ConnectionTrait,
     (incident, after): (Uuid, Uuid),
     before: Timestamp,
+    leased: Leased,
     limit: u64,
 ) -> Result<Vec<OpenFiring>, DbErr> {
-    let sql = "SELECT o.id, o.incident_id, o.anomaly_key, o.source, o.fingerprint, o.last_seen_at \
+    let lease = match leased {
+        Leased::Too => "",
+        Leased::Not => "AND o.lease_ms IS NULL ",
+    };
+    let sql = format!(
+        "SELECT o.id, o.incident_id, o.anomaly_key, o.source, o.fingerprint, o.last_seen_at, o.labels \
                FROM occurrences o \
-               WHERE o.ended_at IS NULL AND o.series IS NOT NULL AND o.lease_ms IS NULL \
+               WHERE o.ended_at IS NULL AND o.series IS NOT NULL {lease}\
                    AND (o.incident_id > $1 OR (o.incident_id = $1 AND o.id > $2)) AND o.last_seen_at <= $3 \
-               ORDER BY o.incident_id, o.id LIMIT $4";
+               ORDER BY o.incident_id, o.id LIMIT $4"
+    );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values = [
         Value::from(incident),
@@ -60,10 +78,11 @@ pub async fn open_before(
         before.0.into(),
         limit.into(),
     ];
-    let sql = statement(db.get_database_backend(), sql, values);
+    let sql = statement(db.get_database_backend(), &sql, values);
     let open = |row: &QueryResult| {
         Ok(OpenFiring {
             anomaly_key: row.try_get("", "anomaly_key")?,
+            labels: row.try_get("", "labels")?,
             firing: StaleFiring {
                 id: row.try_get("", "id")?,
                 incident_id: row.try_get("", "incident_id")?,

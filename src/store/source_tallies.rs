@@ -256,6 +256,27 @@ pub async fn figures(
     Ok(figures.collect())
 }
 
+/// When each source delivered last, of those that did within a week.
+pub async fn delivered(
+    db: &impl ConnectionTrait,
+    now: Timestamp,
+) -> Result<Vec<(String, Timestamp)>, DbErr> {
+    #[derive(FromQueryResult)]
+    struct Found {
+        source: String,
+        delivered_at: Timestamp,
+    }
+    let sql = "SELECT source, MAX(delivered_at) AS delivered_at FROM source_tallies \
+               WHERE hour >= $1 AND delivered_at IS NOT NULL GROUP BY source";
+    let values = [Value::from(hour(now) - KNOWN)];
+    let sql = statement(db.get_database_backend(), sql, values);
+    let found = Found::find_by_statement(sql).all(db).await?;
+    Ok(found
+        .into_iter()
+        .map(|it| (it.source, it.delivered_at))
+        .collect())
+}
+
 /// Deletes rows of hours that are long over, and of a clock that was ahead by more than a day. Returns how many.
 pub async fn prune(db: &impl ConnectionTrait, now: Timestamp) -> Result<u64, DbErr> {
     let sql = "DELETE FROM source_tallies WHERE hour < $1 OR hour > $2";

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod labels;
+mod process;
 mod register;
 
 use std::sync::Arc;
@@ -17,13 +18,16 @@ use crate::domain::analysis::NotGenerated;
 use crate::domain::canary::{self, Link};
 use crate::domain::execution;
 use crate::domain::figure::Figure;
+use crate::domain::incident_counts::IncidentCounts;
 use crate::domain::verdict::Verdict;
 use crate::jobs::{Part, QUEUES};
 use crate::sources::SOURCES;
+use crate::time::Timestamp;
 pub use alerts::{Alerts, BySourceAndOutcome, Outcome, Tally};
 pub use labels::{
-    ByAnalysis, ByDecision, ByExecution, ByFigure, ByFigureStore, ByLink, ByMessage, ByOutcome,
-    ByPart, ByQueue, ByRole, BySchedule, BySource, BySourceAndReason, ByVerdict, ByWarning,
+    ByAnalysis, ByChannel, ByDecision, ByExecution, ByFigure, ByFigureStore, ByIncident, ByLink,
+    ByMessage, ByOutcome, ByPart, ByQueue, ByResolver, ByRole, BySchedule, BySource,
+    BySourceAndReason, ByVerdict, ByWarning,
 };
 
 /// Why a delivery is refused, in one word: all that there are.
@@ -42,6 +46,7 @@ pub(crate) const REFUSALS: [&str; 8] = [
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    process: Arc<Registry>,
     /// Alerts of requests that were accepted, usable or not, with tests and events that are not used.
     pub received: Family<BySource, Counter>,
     /// Alerts that the sender left out of its requests.
@@ -128,10 +133,28 @@ pub struct Metrics {
     pub redis_memory: Gauge<f64, std::sync::atomic::AtomicU64>,
     /// Times that Alertmanager was asked about firings and did not answer.
     pub alertmanager_errors: Counter,
-    /// Alerts that Alertmanager had and that were not received, taken in.
+    /// Times that a Prometheus was asked what fires and did not answer.
+    pub prometheus_errors: Counter,
+    /// Alerts that Alertmanager or Prometheus had and that were not received, taken in.
     pub reconciled_missed: Counter,
-    /// Firings that Alertmanager has no more, closed.
+    /// Firings that Alertmanager or Prometheus has no more, closed.
     pub reconciled_gone: Counter,
+    /// 1 if the settings that were read last are used, as far as they can be reloaded; else 0.
+    pub config_reloaded: Gauge,
+    /// When settings were last read that are used, in seconds since 1970.
+    pub config_reloaded_at: Gauge,
+    /// Incidents that are not resolved.
+    pub incidents: Family<ByIncident, Gauge>,
+    /// Incidents that opened.
+    pub incidents_opened: Counter,
+    /// From the opening of incidents until somebody acknowledged them.
+    pub acknowledge_seconds: Histogram,
+    /// From the opening of incidents until they were resolved.
+    pub resolve_seconds: Family<ByResolver, Histogram>,
+    /// From the receipt of alerts that open incidents until the provider took the message.
+    pub message_seconds: Family<ByChannel, Histogram>,
+    /// When each source last delivered, in seconds since 1970.
+    pub last_alert: Family<BySource, Gauge>,
 }
 
 impl Default for Metrics {
@@ -144,12 +167,25 @@ fn latencies() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 18))
 }
 
+/// What people take for: from a minute to a week.
+fn at_work() -> Histogram {
+    Histogram::new([
+        60.0, 300.0, 900.0, 1800.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 604_800.0,
+    ])
+}
+
+/// What objectives of messages are set by.
+fn told() -> Histogram {
+    Histogram::new([1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0])
+}
+
 impl Metrics {
     /// All at zero.
     #[must_use]
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Arc::default(),
+            process: Arc::new(process::registry()),
             received: Family::default(),
             truncated: Family::default(),
             misdated: Family::default(),
@@ -193,21 +229,57 @@ impl Metrics {
             figures_age: Family::default(),
             redis_memory: Gauge::default(),
             alertmanager_errors: Counter::default(),
+            prometheus_errors: Counter::default(),
             reconciled_missed: Counter::default(),
             reconciled_gone: Counter::default(),
+            config_reloaded: Gauge::default(),
+            config_reloaded_at: Gauge::default(),
+            incidents: Family::default(),
+            incidents_opened: Counter::default(),
+            acknowledge_seconds: at_work(),
+            resolve_seconds: Family::new_with_constructor(at_work),
+            message_seconds: Family::new_with_constructor(told),
+            last_alert: Family::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics.begin();
         metrics
     }
 
-    /// Adds `n` to the messages of this outcome.
-    pub fn count_messages(&self, outcome: &'static str, n: u64) {
+    /// Adds `n` to the messages of this outcome that were suppressed before a channel was asked.
+    pub fn count_suppressed(&self, outcome: &'static str, n: u64) {
         if n > 0 {
-            self.messages
-                .get_or_create(&ByMessage { outcome })
-                .inc_by(n);
+            let channel = "";
+            let by = ByMessage { channel, outcome };
+            self.messages.get_or_create(&by).inc_by(n);
         }
+    }
+
+    /// The settings that were read last are used from now on.
+    pub fn settings_are_used(&self) {
+        self.config_reloaded.set(1);
+        self.config_reloaded_at.set(Timestamp::now().0 / 1000);
+    }
+
+    /// Counts what became of incidents.
+    pub fn count_incidents(&self, counts: &IncidentCounts) {
+        self.incidents_opened.inc_by(counts.opened);
+        for after in &counts.acknowledged {
+            self.acknowledge_seconds.observe(after.as_secs_f64());
+        }
+        for (by, after) in &counts.resolved {
+            let by = ByResolver { by };
+            let seconds = self.resolve_seconds.get_or_create(&by);
+            seconds.observe(after.as_secs_f64());
+        }
+    }
+
+    /// Has messages to channels of this kind counted from zero.
+    pub fn begin_channel(&self, channel: &'static str) {
+        for outcome in ["sent", "delayed", "failed", "given_up", "muted"] {
+            drop(self.messages.get_or_create(&ByMessage { channel, outcome }));
+        }
+        drop(self.message_seconds.get_or_create(&ByChannel { channel }));
     }
 
     /// Counts what became of an execution.
@@ -231,6 +303,7 @@ impl Metrics {
     /// Counters are there before anything is counted: what appears with its first value has no
     /// rate at that moment.
     fn begin(&self) {
+        self.settings_are_used();
         for source in SOURCES {
             let by = BySource {
                 source: source.name,
@@ -279,10 +352,12 @@ impl Metrics {
             drop(self.recount_done.get_or_create(&by));
             drop(self.recount_items.get_or_create(&by));
         }
-        for outcome in [
-            "sent", "delayed", "failed", "given_up", "muted", "on_card", "flapping", "outdated",
-        ] {
-            drop(self.messages.get_or_create(&ByMessage { outcome }));
+        for outcome in ["muted", "on_card", "flapping"] {
+            let channel = "";
+            drop(self.messages.get_or_create(&ByMessage { channel, outcome }));
+        }
+        for by in ["itself", "person"] {
+            drop(self.resolve_seconds.get_or_create(&ByResolver { by }));
         }
         let reasons = NotGenerated::ALL.map(NotGenerated::name);
         for outcome in ["built_in", "generated"].into_iter().chain(reasons) {
@@ -299,7 +374,9 @@ impl Metrics {
     pub fn encode(&self) -> String {
         let mut out = String::new();
         // Writing to a string cannot fail.
-        let _ = text::encode(&mut out, &self.registry);
+        let _ = text::encode_registry(&mut out, &self.registry)
+            .and_then(|()| text::encode_registry(&mut out, &self.process))
+            .and_then(|()| text::encode_eof(&mut out));
         out
     }
 }

@@ -84,6 +84,7 @@ const fn pattern(text: &Text, code: Code) -> Option<&'static str> {
         | Code::ReadOnlyToken
         | Code::ForeignSite
         | Code::UnknownHost
+        | Code::UntrustedProxy
         | Code::SourceNotSetUp
         | Code::Conflict
         | Code::MuteEndMissing

@@ -1,4 +1,4 @@
-//! Authentication: tokens, by role, compared in constant time.
+//! Authentication: tokens, by role, compared in constant time; and people whom a proxy names.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use super::attempts::{Attempts, Failed, TELL, Unlogged};
 use super::bounded_text::BoundedText;
 use super::client::client;
 use super::origin;
+use super::person::Person;
 use super::refusals::Refusals;
 use super::webhooks::{not_set_up, source_at};
 use super::{Problem, body};
@@ -44,13 +45,15 @@ impl Caller {
         self.0.token.starts_with(OPERATES)
     }
 
-    /// The operator: as the request says, else as its proxy says, as the
-    /// pages do for those who are signed in.
+    /// The operator: whom the proxy names, else as the request says.
     pub(super) fn named(self, operator: Option<BoundedText>) -> Actor {
         let Self(mut actor) = self;
+        if actor.operator.is_some() {
+            return actor;
+        }
         let said = operator.and_then(BoundedText::said);
         let said = said.filter(|name| !name.trim().is_empty());
-        actor.operator = said.or(actor.operator);
+        actor.operator = said;
         actor
     }
 }
@@ -264,9 +267,11 @@ pub(super) async fn api(
 /// Clients of MCP: as users of the API who read. What they have done is checked again where the API does it.
 pub(super) async fn mcp(
     State(guard): State<Arc<Guard>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    // What a tool asks of the API goes there with the token.
+    request.extensions_mut().remove::<Person>();
     follow(&guard, request, true, next).await
 }
 
@@ -276,9 +281,14 @@ async fn follow(
     only_reads: bool,
     next: Next,
 ) -> Result<Response, Problem> {
+    let person = request.extensions().get::<Person>();
+    let person = person.filter(|_| bearer(request.headers()).is_none());
     let caller = Caller(Actor {
-        token: admit(guard, &request, only_reads)?,
-        operator: None,
+        token: match person {
+            Some(person) => admit_person(guard, person, &request, only_reads)?,
+            None => admit(guard, &request, only_reads)?,
+        },
+        operator: person.map(|person| person.name.clone()),
         request_id: task_context::look(|task_context| {
             Some(task_context.request.as_ref()?.as_str().to_owned())
         })
@@ -289,10 +299,27 @@ async fn follow(
     Ok(next.run(request).await)
 }
 
+/// What a person may do whom the proxy let in. Their browser has the proxy's cookie, also where another site's page
+/// asks.
+fn admit_person(
+    guard: &Guard,
+    person: &Person,
+    request: &Request,
+    only_reads: bool,
+) -> Result<String, Problem> {
+    origin::check_site(&guard.config, request)?;
+    if !person.operates && !only_reads {
+        guard.count("operate");
+        let detail = "you may read only: this request needs an operator (identity.operators)";
+        return Err(Problem::new(Code::ReadOnlyToken, detail));
+    }
+    Ok(person.role().to_owned())
+}
+
 /// Whose token it is: role and fingerprint.
 fn admit(guard: &Guard, request: &Request, only_reads: bool) -> Result<String, Problem> {
     let (read, operate) = (&guard.config.read_token, &guard.config.api_token);
-    if read.is_empty() && operate.is_empty() {
+    if !guard.config.asks_who() {
         origin::check(&guard.config, request)?;
         return Ok("anyone".to_owned());
     }

@@ -66,9 +66,13 @@ pub(super) async fn done_once(
     let (parts, body) = request.into_parts();
     let bytes = body::read(body, context.config.limits.body).await?;
     let caller = parts.extensions.get::<Caller>();
-    let token = caller.map_or("", |caller| caller.0.token.as_str());
+    // People whom a proxy names have one token.
+    let token = caller.map_or_else(String::new, |caller| match &caller.0.operator {
+        Some(person) => format!("{} {person}", caller.0.token),
+        None => caller.0.token.clone(),
+    });
     let address = (parts.method.as_str(), parts.uri.path());
-    let request = RequestKey::new(token, address, &key, &bytes);
+    let request = RequestKey::new(&token, address, &key, &bytes);
     let operation = async {
         let response = next
             .run(Request::from_parts(parts, Body::from(bytes)))

@@ -58,7 +58,8 @@ pub(super) fn check_sender(config: &Config, request: &Request) -> Result<(), For
     Ok(())
 }
 
-fn check_site(config: &Config, request: &Request) -> Result<(), Foreign> {
+/// Refuses what another site's page wants done.
+pub(super) fn check_site(config: &Config, request: &Request) -> Result<(), Foreign> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(());
     }

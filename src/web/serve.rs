@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -19,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt as _;
+use tower::{ServiceExt as _, service_fn};
 
 use super::anonymous::{Anonymous, AnonymousConnections};
 use crate::telemetry::log_throttle::LogThrottle;
@@ -34,6 +35,28 @@ const HEAD_BYTES: usize = 64 << 10;
 const WRITE: Duration = Duration::from_secs(60);
 /// How often it is said that all connections are taken, at most.
 const SAID: Duration = Duration::from_secs(60);
+
+/// The routes that answer requests. Others can take their place while the process runs: a request that has begun is
+/// answered by those that it came to, the next one of the same connection by the new ones. Looking takes no lock.
+#[derive(Clone, Debug)]
+pub struct Routes(Arc<ArcSwap<Router>>);
+
+impl From<Router> for Routes {
+    fn from(router: Router) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(router)))
+    }
+}
+
+impl Routes {
+    /// Has requests answered by `router` from now on.
+    pub fn replace(&self, router: Router) {
+        self.0.store(Arc::new(router));
+    }
+
+    fn now(&self) -> Router {
+        Router::clone(&self.0.load())
+    }
+}
 
 /// What those who connect are given.
 #[derive(Clone, Debug)]
@@ -55,14 +78,14 @@ struct Times {
     write: Duration,
 }
 
-/// Serves until `stop`, then finishes the requests that were accepted. The router sees where each comes
+/// Serves until `stop`, then finishes the requests that were accepted. The routes see where each comes
 /// from as [`ConnectInfo`].
 ///
 /// # Errors
 /// The listener has no address.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    routes: impl Into<Routes>,
     stop: CancellationToken,
     bounds: ConnectionLimits,
 ) -> std::io::Result<()> {
@@ -70,13 +93,13 @@ pub async fn serve(
         head: HEAD,
         write: WRITE,
     };
-    serve_with(times, listener, router, stop, bounds).await
+    serve_with(times, listener, routes.into(), stop, bounds).await
 }
 
 async fn serve_with(
     times: Times,
     mut listener: TcpListener,
-    router: Router,
+    routes: Routes,
     stop: CancellationToken,
     bounds: ConnectionLimits,
 ) -> std::io::Result<()> {
@@ -101,7 +124,7 @@ async fn serve_with(
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(times.write));
         let who = (peer, anonymous.came(peer.ip()));
-        let talk = talk(http.clone(), stream, who, router.clone(), stop.clone());
+        let talk = talk(http.clone(), stream, who, routes.clone(), stop.clone());
         connections.spawn(async move {
             talk.await;
             drop(place);
@@ -149,16 +172,16 @@ async fn talk(
     http: Builder,
     stream: TimeoutStream<TcpStream>,
     (peer, anonymous): (SocketAddr, Anonymous),
-    router: Router,
+    routes: Routes,
     stop: CancellationToken,
 ) {
     let (stopping, whose) = (stop.clone(), anonymous.clone());
-    let service = router.map_request(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(whose.clone());
         // Live pages would stay open for as long as their readers.
         request.extensions_mut().insert(Stopping(stopping.clone()));
-        request.map(Body::new)
+        routes.now().oneshot(request.map(Body::new))
     });
     let stream = TokioIo::new(Box::pin(stream));
     let talk = http.serve_connection(stream, TowerToHyperService::new(service));

@@ -68,7 +68,7 @@ on_all! {
         assert!(card.markup.to_string().contains(&id.replace('-', "")[..8]), "{}", card.markup);
         let why = "SELECT suppressed_by || ' ' || card_number FROM notifications WHERE state = 'muted'";
         assert_eq!(h.sql_text(why).await, "card 1");
-        let line = "tocsin_messages_total{outcome=\"on_card\"} 1";
+        let line = "tocsin_messages_total{channel=\"\",outcome=\"on_card\"} 1";
         assert!(h.metrics().await.contains(line));
         let (_, story) = h.tocsin(&["trace", id]);
         assert!(story.contains("suppressed (on the card of incident 1)"), "{story}");

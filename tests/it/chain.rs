@@ -30,7 +30,9 @@ impl Harness {
 
     /// Time passes, in which an ingress is there.
     pub(crate) async fn live(&self, time: Duration) {
-        const STEP: Duration = Duration::from_secs(20);
+        // Shorter than the time in which nobody misses it, by as much as the machine may be busy.
+        const STEP: Duration = Duration::from_secs(10);
+        presence::pass(&self.context).await.unwrap();
         for _ in 0..time.as_secs().div_ceil(STEP.as_secs()) {
             self.advance(STEP);
             presence::pass(&self.context).await.unwrap();

@@ -9,7 +9,7 @@ use tocsin::config::Tokens;
 use tocsin::queue::store::NewJob;
 use uuid::Uuid;
 
-use crate::harness::{Harness, On, firing};
+use crate::harness::{Harness, On, alert, firing, resolved};
 use crate::on_all;
 use crate::process::PATIENCE;
 
@@ -118,6 +118,60 @@ async fn the_table_of_metrics_is_what_is_served() {
         );
     }
     assert!(sampled.len() > 12, "{sampled:?}");
+    h.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incidents_are_counted_from_their_opening_to_their_end() {
+    let h = Harness::start(On::Sqlite).await;
+    h.send_and_drain(vec![alert("One", "a", h.now()), alert("Two", "a", h.now())])
+        .await;
+    let incidents = h.incidents().await;
+    let path = |n: usize, what: &str| {
+        let id = incidents[n]["id"].as_str().unwrap();
+        format!("/api/v1/incidents/{id}/{what}")
+    };
+    h.advance(Duration::from_secs(120));
+    h.post(&path(0, "acknowledge"), json!({})).await;
+    // Again is not another time.
+    h.post(&path(0, "acknowledge"), json!({})).await;
+    h.post(&path(0, "resolve"), json!({})).await;
+    let name = incidents[1]["alert_name"].as_str().unwrap();
+    h.send_and_drain(vec![resolved(alert(name, "a", h.now()), h.now())])
+        .await;
+    h.send_and_drain(vec![alert("Three", "a", h.now())]).await;
+    let metrics = h.metrics().await;
+    let line = |of: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(of));
+        let line = line.unwrap_or_else(|| panic!("no {of} in {metrics}"));
+        line.rsplit(' ').next().unwrap().to_owned()
+    };
+    for (of, expected) in [
+        ("tocsin_incidents_opened_total ", "3"),
+        ("tocsin_incident_acknowledge_seconds_count ", "1"),
+        (
+            "tocsin_incident_acknowledge_seconds_bucket{le=\"60.0\"} ",
+            "0",
+        ),
+        (
+            "tocsin_incident_acknowledge_seconds_bucket{le=\"300.0\"} ",
+            "1",
+        ),
+        ("tocsin_incident_resolve_seconds_count{by=\"person\"} ", "1"),
+        ("tocsin_incident_resolve_seconds_count{by=\"itself\"} ", "1"),
+        (
+            "tocsin_message_latency_seconds_count{channel=\"telegram\"} ",
+            "3",
+        ),
+        (
+            "tocsin_incidents{status=\"open\",level=\"none\",severity=\"critical\"} ",
+            "1",
+        ),
+    ] {
+        assert_eq!(line(of), expected, "{of}");
+    }
+    let sent = line("tocsin_messages_total{channel=\"telegram\",outcome=\"sent\"} ");
+    assert!(sent.parse::<u64>().unwrap() >= 3, "{sent}");
     h.finish().await;
 }
 

@@ -51,9 +51,13 @@ impl Harness {
     /// How often the metrics say that a message was suppressed.
     async fn counted_as_muted(&self) -> String {
         let metrics = self.metrics().await;
-        let name = "tocsin_messages_total{outcome=\"muted\"} ";
-        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
-        line.unwrap().to_owned()
+        let messages = metrics
+            .lines()
+            .filter(|line| line.starts_with("tocsin_messages_total{"));
+        let muted = messages.filter(|line| line.contains("outcome=\"muted\"}"));
+        let counted = muted.map(|line| line.rsplit(' ').next().unwrap());
+        let counted = counted.map(|n| n.parse::<u64>().unwrap());
+        counted.sum::<u64>().to_string()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Prometheus directly: what it repeats by the minute, how long that holds, and Alertmanager beside it.
 
+mod reconcile;
 mod server;
 
 use std::collections::BTreeSet;

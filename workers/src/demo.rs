@@ -67,7 +67,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     };
     let context = Context::open(config).await?;
     let ingress = run::ingress_of(&context);
-    let stop = run::stop_on_signal(&ingress)?.closing;
+    let stop = run::stop_on_signal(&ingress, None)?.closing;
     let address = on_this_computer(listener.local_addr()?);
     say(&welcome(&address, took));
     if !args.no_open && console::user_attended() {
@@ -83,7 +83,9 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         recording,
         stop.clone(),
     ));
-    Box::pin(run::serve_until(stop, listener, ingress, workers, parts)).await
+    let fleet = run::work_on(&context, workers, stop.clone());
+    let served = (listener, web::router(&ingress).into());
+    Box::pin(run::serve_until(stop, served, ingress, fleet, parts)).await
 }
 
 /// Plays the scenario in a runtime of its own: all that is started for it ends with that, and leaves the database.

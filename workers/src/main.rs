@@ -15,6 +15,7 @@ mod admin;
 mod demo;
 mod logging;
 mod reference;
+mod reload;
 mod run;
 mod stop;
 
@@ -149,10 +150,10 @@ fn said_once(error: &anyhow::Error) -> String {
 async fn execute(cli: Cli) -> anyhow::Result<()> {
     let config = || Config::load(cli.config.as_deref());
     match cli.command {
-        Command::Serve => Box::pin(run::serve(started(config()?))).await,
+        Command::Serve => Box::pin(run::serve(started(config()?), cli.config)).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
-        Command::Ingress => Box::pin(run::ingress(started(config()?))).await,
-        Command::Work(args) => Box::pin(run::work(started(config()?), args)).await,
+        Command::Ingress => Box::pin(run::ingress(started(config()?), cli.config)).await,
+        Command::Work(args) => Box::pin(run::work(started(config()?), cli.config, args)).await,
         Command::Migrate(what) => admin::migrate(&config()?, what).await,
         Command::Config(what) => admin::settings(&config()?, &what),
         Command::Incidents(at) => at.args.run(&at.remote.found_by(config)?).await,

@@ -77,7 +77,7 @@ async fn deliver(
     match send(ctx, &claimed).await {
         Ok(sent) => remember(ctx, &claimed, sent).await,
         Err(SendError::Wait { after, why }) => {
-            ctx.count("delayed");
+            ctx.count(&claimed.row.channel, "delayed");
             if claimed.notifier.budget().is_some() {
                 pause(ctx, &claimed.row.channel, after).await?;
             }
@@ -85,12 +85,12 @@ async fn deliver(
             Err(JobError::RetryAfter { after, why })
         }
         Err(SendError::Retry(why)) if held.failed.len() + 1 < ctx.attempts() => {
-            ctx.count("failed");
+            ctx.count(&claimed.row.channel, "failed");
             notifications::release(db.write(), id, token).await?;
             Err(JobError::Retry(why))
         }
         Err(SendError::GiveUp(why) | SendError::Retry(why)) => {
-            ctx.count("given_up");
+            ctx.count(&claimed.row.channel, "given_up");
             match claimed.row.kind {
                 Kind::Digest => digests::give_up(db.write(), id, &why).await?,
                 _ => notifications::give_up(db.write(), id, &why).await?,
@@ -123,7 +123,11 @@ async fn pause(ctx: &NotifyContext, channel: &str, after: Duration) -> Result<()
 }
 
 async fn remember(ctx: &NotifyContext, claimed: &Claimed<'_>, sent: Sent) -> Result<(), JobError> {
-    ctx.count("sent");
+    let channel = &claimed.row.channel;
+    ctx.count(channel, "sent");
+    if let Some(received_at) = claimed.post.received_at {
+        ctx.note_latency(channel, claimed.now().since(received_at));
+    }
     let (db, row, now) = (ctx.context.db.write(), &claimed.row, claimed.now());
     let mut tries = 1;
     loop {

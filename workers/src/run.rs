@@ -1,7 +1,9 @@
 //! `serve`, `ingress` and `work`: the long-running processes.
 
+use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +15,15 @@ use tocsin::probe::figures;
 use tocsin::queue::schedule;
 use tocsin::telegram::poller;
 use tocsin::time::Timestamp;
-use tocsin::web::{self, ConnectionLimits, Gate, Ingress};
+use tocsin::web::{self, ConnectionLimits, Gate, Ingress, Routes};
 use tocsin_workers::cli::on_this_computer;
 use tocsin_workers::{clock, fleet, presence, test_sender, workers};
 use tokio::net::TcpListener;
+use tokio::sync;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::reload::{Reload, follow};
 use crate::stop::Stop;
 
 /// Options of `work`.
@@ -52,24 +56,39 @@ fn bounds(config: &Config) -> ConnectionLimits {
 
 /// Everything in one process. Its workers go on while its ingress does: there may be no other process for
 /// what that takes.
-pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+pub(crate) async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let listener = bind(config.listen).await?;
     let context = Context::open(config).await?;
     let ingress = with_gate(&context);
-    let stop = stop_on_signal(&ingress)?.closing;
+    let asked = Arc::new(sync::Notify::new());
+    let stop = stop_on_signal(&ingress, Some(&asked))?.closing;
     print_welcome(&context.config, listener.local_addr()?);
+    let routes = Routes::from(web::router(&ingress));
+    let reload = Reload::new(file, ingress.clone(), Some(routes.clone()));
+    let fleet = follow(reload.newest(), stop.clone(), |context, ends| async move {
+        let fleet = work_on(&context, workers(&context), ends.clone());
+        tokio::join!(fleet, Box::pin(poller::run(context.clone(), ends)));
+    });
     let mut parts = JoinSet::new();
-    parts.spawn(poller::run(context.clone(), stop.clone()));
-    let workers = workers(&context);
-    Box::pin(serve_until(stop, listener, ingress, workers, parts)).await
+    parts.spawn(reload.run(asked, stop.clone()));
+    Box::pin(serve_until(stop, (listener, routes), ingress, fleet, parts)).await
+}
+
+/// Runs these workers until `stop`, then waits for what they do.
+pub(crate) fn work_on(
+    context: &Context,
+    workers: Vec<fleet::Worker>,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    fleet::run(workers, stop, context.config.queue.drain.0)
 }
 
 /// Serves and works until it is asked to stop; `parts` run beside it.
 pub(crate) async fn serve_until(
     stop: CancellationToken,
-    listener: TcpListener,
+    (listener, routes): (TcpListener, Routes),
     ingress: Ingress,
-    workers: Vec<fleet::Worker>,
+    fleet: impl Future<Output = ()>,
     mut parts: JoinSet<()>,
 ) -> anyhow::Result<()> {
     let context = ingress.context.clone();
@@ -79,10 +98,9 @@ pub(crate) async fn serve_until(
     parts.spawn(clock::run(context.clone(), stop.clone()));
     parts.spawn(presence::run(context.clone(), stop.clone()));
     // Requests are finished first: what they push is drained by the workers of the next start.
-    let drain = context.config.queue.drain.0;
     let bounds = bounds(&context.config);
-    let served = web::serve(listener, web::router(&ingress), stop.clone(), bounds);
-    let (served, ()) = tokio::join!(served, fleet::run(workers, stop.clone(), drain));
+    let served = web::serve(listener, routes, stop.clone(), bounds);
+    let (served, ()) = tokio::join!(served, fleet);
     stop.cancel();
     ingress.late.finish().await;
     ingress.refusals.finish().await;
@@ -93,20 +111,24 @@ pub(crate) async fn serve_until(
 }
 
 /// An ingress alone.
-pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
+pub(crate) async fn ingress(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     refuse_embedded(&config, "ingress")?;
     let listener = bind(config.listen).await?;
     let context = Context::open(config).await?;
     let ingress = with_gate(&context);
-    let stop = stop_on_signal(&ingress)?.closing;
+    let asked = Arc::new(sync::Notify::new());
+    let stop = stop_on_signal(&ingress, Some(&asked))?.closing;
     tracing::info!("listening on http://{}", listener.local_addr()?);
 
     let mut parts = JoinSet::new();
+    let routes = Routes::from(web::router(&ingress));
+    let reload = Reload::new(file, ingress.clone(), Some(routes.clone()));
+    parts.spawn(reload.run(asked, stop.clone()));
     watch_gate(&mut parts, &ingress, &stop);
     measure_figures(&mut parts, &context, &stop);
     parts.spawn(presence::run(context.clone(), stop.clone()));
     let bounds = bounds(&context.config);
-    let served = web::serve(listener, web::router(&ingress), stop.clone(), bounds).await;
+    let served = web::serve(listener, routes, stop.clone(), bounds).await;
     stop.cancel();
     ingress.late.finish().await;
     ingress.refusals.finish().await;
@@ -118,14 +140,23 @@ pub(crate) async fn ingress(config: Config) -> anyhow::Result<()> {
 
 /// Workers alone. They leave their queues to others as soon as they are asked to stop; how they are
 /// can be asked until they have drained.
-pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
+pub(crate) async fn work(
+    config: Config,
+    file: Option<PathBuf>,
+    args: WorkArgs,
+) -> anyhow::Result<()> {
     refuse_embedded(&config, "work")?;
     let metrics_listen = config.metrics_listen;
     let context = Context::open(config).await?;
     let health = with_gate(&context);
-    let (stop, drained) = (stop_on_signal(&health)?.stopping, CancellationToken::new());
+    let asked = Arc::new(sync::Notify::new());
+    let stop = stop_on_signal(&health, Some(&asked))?.stopping;
+    let drained = CancellationToken::new();
 
     let mut parts = JoinSet::new();
+    let reload = Reload::new(file, health.clone(), None);
+    let newest = reload.newest();
+    parts.spawn(reload.run(asked, stop.clone()));
     if let Some(address) = metrics_listen {
         let listener = bind(address).await?;
         tracing::info!("health and metrics on http://{}", listener.local_addr()?);
@@ -139,16 +170,25 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     }
     parts.spawn(schedule::run(context.queues.clone(), stop.clone()));
     parts.spawn(clock::run(context.clone(), stop.clone()));
-    let mut chosen = workers(&context);
-    if let Some(queues) = args.queues {
-        chosen.retain(|worker| queues.iter().any(|queue| queue == worker.queue()));
-    }
-    let queues: Vec<&str> = chosen.iter().map(fleet::Worker::queue).collect();
-    tracing::info!("working on queues: {}", queues.join(", "));
-    if queues.contains(&Notify::POLICY.queue) {
-        parts.spawn(poller::run(context.clone(), stop.clone()));
-    }
-    fleet::run(chosen, stop.clone(), context.config.queue.drain.0).await;
+    let chosen = args
+        .queues
+        .unwrap_or_else(|| QUEUES.map(str::to_owned).to_vec());
+    tracing::info!("working on queues: {}", chosen.join(", "));
+    let fleet = follow(newest, stop.clone(), |context, ends| {
+        let chosen = chosen.clone();
+        async move {
+            let mut workers = workers(&context);
+            workers.retain(|worker| chosen.iter().any(|queue| queue == worker.queue()));
+            let fleet = work_on(&context, workers, ends.clone());
+            let presses = async {
+                if chosen.iter().any(|queue| queue == Notify::POLICY.queue) {
+                    Box::pin(poller::run(context.clone(), ends)).await;
+                }
+            };
+            tokio::join!(fleet, presses);
+        }
+    });
+    Box::pin(fleet).await;
     drained.cancel();
     parts.join_all().await;
     context.tracer.close().await;
@@ -156,9 +196,13 @@ pub(crate) async fn work(config: Config, args: WorkArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn stop_on_signal(ingress: &Ingress) -> anyhow::Result<Stop> {
+/// SIGHUP asks for a `reload`, where there is one.
+pub(crate) fn stop_on_signal(
+    ingress: &Ingress,
+    reload: Option<&Arc<sync::Notify>>,
+) -> anyhow::Result<Stop> {
     let delay = ingress.context.config.stop.delay.0;
-    Stop::on_signal(Arc::clone(&ingress.gate), delay)
+    Stop::on_signal(Arc::clone(&ingress.gate), delay, reload.cloned())
 }
 
 fn refuse_embedded(config: &Config, command: &str) -> anyhow::Result<()> {

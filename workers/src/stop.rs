@@ -1,10 +1,13 @@
-//! The stop of a process: first it reports not ready, then it closes its listener.
+//! Signals: the stop of a process, which first reports not ready, then closes its listener; and the reload of its
+//! settings.
 
+use std::io::{IsTerminal as _, stdin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tocsin::web::Gate;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// The two phases of stopping.
@@ -16,10 +19,17 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// Told by SIGTERM, or SIGHUP, closing `delay` later; SIGINT, from a person at a terminal, does not wait.
-    /// A second signal ends the process at once.
-    pub(crate) fn on_signal(gate: Arc<Gate>, delay: Duration) -> anyhow::Result<Self> {
+    /// Told by SIGTERM, closing `delay` later; SIGINT, from a person at a terminal, does not wait. A second signal
+    /// ends the process at once. SIGHUP asks for a `reload`, or tells likewise where there is none to ask for, and
+    /// where the terminal is gone from which the process was started.
+    pub(crate) fn on_signal(
+        gate: Arc<Gate>,
+        delay: Duration,
+        reload: Option<Arc<Notify>>,
+    ) -> anyhow::Result<Self> {
         let mut signals = Signals {
+            reload,
+            had_terminal: stdin().is_terminal(),
             term: signal(SignalKind::terminate())?,
             hup: signal(SignalKind::hangup())?,
             int: signal(SignalKind::interrupt())?,
@@ -50,17 +60,28 @@ impl Stop {
 }
 
 struct Signals {
+    reload: Option<Arc<Notify>>,
+    had_terminal: bool,
     term: Signal,
     hup: Signal,
     int: Signal,
 }
 
 impl Signals {
+    /// The next that is about the end of the process.
     async fn next(&mut self) -> SignalKind {
-        tokio::select! {
-            _ = self.term.recv() => SignalKind::terminate(),
-            _ = self.hup.recv() => SignalKind::hangup(),
-            _ = self.int.recv() => SignalKind::interrupt(),
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return SignalKind::terminate(),
+                _ = self.int.recv() => return SignalKind::interrupt(),
+                _ = self.hup.recv() => {
+                    let has_hung_up = self.had_terminal && !stdin().is_terminal();
+                    match &self.reload {
+                        Some(reload) if !has_hung_up => reload.notify_one(),
+                        _ => return SignalKind::hangup(),
+                    }
+                }
+            }
         }
     }
 }

@@ -121,7 +121,7 @@ fn a_mapping_that_cannot_work_is_refused_by_the_name_of_its_setting() {
         (
             "alertname = \"/a\"",
             "sources.generic.ups.alertname",
-            "is not a setting",
+            "did you mean sources.generic.ups.alert_name?",
         ),
         (
             "preset = \"nagios\"",

@@ -59,6 +59,7 @@ codes! {
     InvalidSignature = 401 "invalid_signature" "A webhook request is not signed with the source's secret, or was not lately.",
     ReadOnlyToken = 403 "read_only_token" "The token is read-only; the request needs an operator token.",
     ForeignSite = 403 "foreign_site" "Without tokens: the request is from another site's page.",
+    UntrustedProxy = 403 "untrusted_proxy" "The request has the header by which a proxy says who somebody is, and is not from that proxy, or the header is not readable.",
     UnknownHost = 403 "unknown_host" "Without tokens: the request came by an unknown host name.",
     NotFound = 404 "not_found" "There is no such `resource`.",
     SourceNotSetUp = 404 "source_not_set_up" "The source of a webhook is off, or is not set up (`parameter`: the setting).",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::note::{NewNote, note_in};
-use super::{Selection, write_follow_up_of};
+use super::{Selection, write_follow_up};
 use crate::context::Context;
 use crate::domain::aggregation::Status;
 use crate::entity::incidents::Model as Incident;
@@ -301,7 +301,8 @@ impl Step<'_> {
                 resolve_some(tx, &changing, &ExpectedState::default(), operator, now).await?
             }
         };
-        let follow_up = write_follow_up_of(tx, self.context, change, &changed, now).await?;
+        let follow_up = write_follow_up(tx, self.context, change, &changed, now).await?;
+        let changed = changed.into_iter().map(|(id, _)| id).collect();
         let groups = [
             (changed, Outcome::Changed, self.detail.clone()),
             (

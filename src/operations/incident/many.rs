@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::write_follow_up_of;
+use super::write_follow_up;
 use crate::config::Span;
 use crate::context::Context;
 use crate::domain::aggregation::Status;
@@ -134,8 +134,8 @@ async fn step(
         return Ok(0);
     }
     let change = StatusChange::Resolve;
-    let follow_up = write_follow_up_of(&tx, context, change, &resolved, now).await?;
-    let targets = resolved.iter().map(Uuid::to_string);
+    let follow_up = write_follow_up(&tx, context, change, &resolved, now).await?;
+    let targets = resolved.iter().map(|(id, _)| id.to_string());
     audit::record_each(&tx, actor, change.action(), targets, detail, now).await?;
     tx.commit().await?;
     follow_up.push(context).await;

@@ -1,7 +1,7 @@
 //! People's operations on incidents: acknowledge, resolve.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, EntityTrait};
+use sea_orm::{ActiveEnum, ConnectionTrait, DbErr, EntityTrait, QueryResult};
 use uuid::Uuid;
 
 use crate::domain::aggregation::{ResolvedBy, Status};
@@ -117,14 +117,15 @@ impl ExpectedState {
     }
 }
 
-/// Resolves those of these incidents that are not and still stand so, for a person. Returns which these were.
+/// Resolves those of these incidents that are not and still stand so, for a person. Returns which these were, and when
+/// each opened.
 pub async fn resolve_some(
     tx: &impl ConnectionTrait,
     ids: &[Uuid],
     still: &ExpectedState,
     operator: Option<&str>,
     now: Timestamp,
-) -> Result<Vec<Uuid>, DbErr> {
+) -> Result<Vec<(Uuid, Timestamp)>, DbErr> {
     let rows = Rows::new().uuid("id", ids.iter().copied());
     let sql = "UPDATE incidents SET status = 'RESOLVED', resolved_by = $1, resolved_at = $2, \
                    unheard_since = NULL, operator = $3, updated_at = $2 \
@@ -133,7 +134,7 @@ pub async fn resolve_some(
                        OR (incidents.status = 'ANALYZING' AND $4 = 'OPEN')) \
                    AND (incidents.unheard_since IS NOT NULL) = \
                        COALESCE($5, incidents.unheard_since IS NOT NULL) \
-               RETURNING incidents.id";
+               RETURNING incidents.id, incidents.opened_at";
     let by = ResolvedBy::Person.to_value();
     let status = still.status.map(|status| status.to_value());
     let values = [
@@ -145,28 +146,30 @@ pub async fn resolve_some(
     ];
     let sql = rows.statement(tx.get_database_backend(), sql, values);
     let resolved = tx.query_all_raw(sql).await?;
-    resolved.iter().map(|row| row.try_get("", "id")).collect()
+    with_opened_at(&resolved)
 }
 
-/// Acknowledges those of these incidents that are open, for a person. Returns which these were.
+/// Acknowledges those of these incidents that are open, for a person. Returns which these were, and when each opened.
 pub async fn acknowledge_some(
     tx: &impl ConnectionTrait,
     ids: &[Uuid],
     operator: Option<&str>,
     now: Timestamp,
-) -> Result<Vec<Uuid>, DbErr> {
+) -> Result<Vec<(Uuid, Timestamp)>, DbErr> {
     let rows = Rows::new().uuid("id", ids.iter().copied());
     let sql = "UPDATE incidents SET status = 'ACKNOWLEDGED', acknowledged_at = $1, operator = $2, \
                    updated_at = $1 \
                FROM {rows} WHERE incidents.id = r.id AND incidents.status IN ('OPEN', 'ANALYZING') \
-               RETURNING incidents.id";
+               RETURNING incidents.id, incidents.opened_at";
     let values = [now.0.into(), operator.into()];
     let sql = rows.statement(tx.get_database_backend(), sql, values);
     let acknowledged = tx.query_all_raw(sql).await?;
-    acknowledged
-        .iter()
-        .map(|row| row.try_get("", "id"))
-        .collect()
+    with_opened_at(&acknowledged)
+}
+
+fn with_opened_at(rows: &[QueryResult]) -> Result<Vec<(Uuid, Timestamp)>, DbErr> {
+    let entry = |row: &QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "opened_at")?));
+    rows.iter().map(entry).collect()
 }
 
 /// How many incidents are not resolved.

@@ -6,6 +6,8 @@ use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryOrder, QuerySelect,
 };
 
+use crate::domain::aggregation::Status;
+use crate::domain::escalation::Level;
 use crate::entity::notifications::{Column, Entity, Model, State};
 use crate::store::rows::statement;
 use crate::time::Timestamp;
@@ -60,6 +62,29 @@ pub async fn totals(db: &impl ConnectionTrait) -> Result<StoredTotals, DbErr> {
         .one(db)
         .await?;
     Ok(found.unwrap_or_default())
+}
+
+/// How many incidents are unresolved that have this in common.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Unresolved {
+    /// Their status.
+    pub status: Status,
+    /// The level of their anomalies.
+    pub level: Level,
+    /// How severe they are, see [`order`](crate::domain::severity::order).
+    pub severity_order: i64,
+    /// How many they are.
+    pub n: i64,
+}
+
+/// Counts the incidents that are not resolved.
+pub async fn unresolved(db: &impl ConnectionTrait) -> Result<Vec<Unresolved>, DbErr> {
+    let sql = "SELECT u.status, a.level, u.severity_order, CAST(sum(u.n) AS bigint) AS n FROM \
+                   (SELECT anomaly_key, status, severity_order, count(*) AS n FROM incidents \
+                    WHERE status <> 'RESOLVED' GROUP BY anomaly_key, status, severity_order) u \
+               JOIN anomalies a ON a.key = u.anomaly_key GROUP BY u.status, a.level, u.severity_order";
+    let sql = statement(db.get_database_backend(), sql, []);
+    Unresolved::find_by_statement(sql).all(db).await
 }
 
 /// Messages that are looked through for how channels are.

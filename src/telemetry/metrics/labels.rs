@@ -9,6 +9,31 @@ pub struct BySource {
     pub source: &'static str,
 }
 
+/// Labels of incidents that are not resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByIncident {
+    /// `open` or `acknowledged`.
+    pub status: &'static str,
+    /// The level's name.
+    pub level: &'static str,
+    /// The severity's name.
+    pub severity: &'static str,
+}
+
+/// Labels by who resolved incidents.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByResolver {
+    /// `itself` or `person`.
+    pub by: &'static str,
+}
+
+/// Labels by kind of channel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByChannel {
+    /// What its channels begin with, such as `telegram`.
+    pub channel: &'static str,
+}
+
 /// Labels by source and reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BySourceAndReason {
@@ -95,6 +120,8 @@ pub struct BySchedule {
 /// Labels by channel kind and outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByMessage {
+    /// What its channel begins with; empty for messages that were suppressed before one was asked.
+    pub channel: &'static str,
     /// `sent`, `delayed`, `failed`, `given_up`, `muted`, `on_card` or `flapping`.
     pub outcome: &'static str,
 }

@@ -57,7 +57,7 @@ impl Metrics {
             Unit::Seconds,
             m.ingest_seconds,
         );
-        r.register("messages", "Messages by outcome", m.messages);
+        r.register("messages", "Messages by channel and outcome", m.messages);
         r.register(
             "analyses",
             "Analyses of incidents by outcome: built_in, generated, or why no language model contributed",
@@ -209,14 +209,64 @@ impl Metrics {
             m.alertmanager_errors,
         );
         r.register(
+            "prometheus_errors",
+            "Failed requests to Prometheus about what fires",
+            m.prometheus_errors,
+        );
+        r.register(
             "reconciled_missed",
-            "Alerts that Alertmanager had and that were not received, taken in",
+            "Alerts that Alertmanager or Prometheus had and that were not received, taken in",
             m.reconciled_missed,
         );
         r.register(
             "reconciled_gone",
-            "Firings that Alertmanager has no more, closed",
+            "Firings that Alertmanager or Prometheus has no more, closed",
             m.reconciled_gone,
+        );
+        r.register(
+            "incidents",
+            "Incidents that are not resolved; the same in every process",
+            m.incidents,
+        );
+        r.register(
+            "incidents_opened",
+            "Incidents that opened",
+            m.incidents_opened,
+        );
+        r.register_with_unit(
+            "incident_acknowledge",
+            "Time from the opening of an incident until it was acknowledged",
+            Unit::Seconds,
+            m.acknowledge_seconds,
+        );
+        r.register_with_unit(
+            "incident_resolve",
+            "Time from the opening of an incident until it was resolved",
+            Unit::Seconds,
+            m.resolve_seconds,
+        );
+        r.register_with_unit(
+            "message_latency",
+            "Time from receipt of the alert that opens an incident until its message was taken",
+            Unit::Seconds,
+            m.message_seconds,
+        );
+        r.register_with_unit(
+            "last_alert_timestamp",
+            "When a source last delivered; the same in every process",
+            Unit::Seconds,
+            m.last_alert,
+        );
+        r.register(
+            "config_last_reload_successful",
+            "1 if the settings that were read last are used, 0 if they were refused",
+            m.config_reloaded,
+        );
+        r.register_with_unit(
+            "config_last_reload_success_timestamp",
+            "When the settings that are used were read",
+            Unit::Seconds,
+            m.config_reloaded_at,
         );
         r
     }

@@ -150,7 +150,7 @@ fn foot(visit: &PageRequest, here: Section) -> Markup {
                         aria-pressed=[(lang == visit.lang).then_some("true")] { (lang.name()) }
                 }
             }
-            @if visit.signed_in {
+            @if visit.session.opened.is_some() {
                 form.inline method="post" action="/sign-out" {
                     (stamp(visit))
                     button.plain { (text.sign_out) }

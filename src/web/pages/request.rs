@@ -37,7 +37,7 @@ const CSRF: &str = "csrf";
 pub(super) struct PageRequest {
     pub(super) lang: Lang,
     pub(super) session: Session,
-    /// Whether there is a session to end.
+    /// Whether it was asked who it is.
     pub(super) signed_in: bool,
     /// Now, by this process' clock.
     pub(super) now: Timestamp,
@@ -68,6 +68,7 @@ impl PageRequest {
 
     /// For the audit; `operator` goes before the name that was signed in with.
     pub(super) fn actor(&self, operator: Option<&str>) -> Actor {
+        let operator = operator.filter(|_| !self.session.is_named_by_proxy);
         let operator = operator.map(str::trim).filter(|name| !name.is_empty());
         Actor {
             token: self.session.actor.clone(),
@@ -115,7 +116,7 @@ impl FromRequestParts<Pages> for PageRequest {
             .uri
             .path_and_query()
             .map_or("/", |address| address.as_str());
-        let session = session::current(&pages.context, &parts.headers)
+        let session = session::current(&pages.context, &parts.headers, &parts.extensions)
             .await
             .ok_or_else(|| PageError::SignIn(wanted(&parts.method, address)))?;
         mark_known(&parts.extensions);

@@ -3,7 +3,7 @@
 //! The key comes from the token that was signed in with, so every process that knows the token knows
 //! the session, and a token that is changed ends its sessions.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::store::sessions;
 use crate::time::{Timestamp, millis};
 use crate::web::origin::is_of;
+use crate::web::person::Person;
 
 /// How long a session lasts.
 const LASTS: std::time::Duration = std::time::Duration::from_secs(12 * 3600);
@@ -53,15 +54,17 @@ fn openings(config: &Config) -> impl Iterator<Item = PageToken> {
 
 /// Whether the pages ask who is there.
 pub(super) fn asked_for(config: &Config) -> bool {
-    !config.api_token.is_empty() || !config.read_token.is_empty()
+    config.asks_who()
 }
 
 /// What a visitor is known by.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) role: Role,
-    /// Who it is, by their own account.
+    /// Who it is, by their own account, or as the proxy says.
     pub(super) name: Option<String>,
+    /// Whether the proxy says it: then they act under no other name.
+    pub(super) is_named_by_proxy: bool,
     /// As the audit calls whose token it is.
     pub(super) actor: String,
     /// What a form must carry, so that it is one of ours.
@@ -89,7 +92,14 @@ struct Claims {
 ///
 /// Where the store does not say whether it was ended, it stands: what a page shows and does is the store's,
 /// but for what the page of the system says of a store that is away.
-pub(super) async fn current(context: &Context, headers: &HeaderMap) -> Option<Session> {
+pub(super) async fn current(
+    context: &Context,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Option<Session> {
+    if let Some(person) = extensions.get::<Person>() {
+        return Some(of_person(&context.forms, person));
+    }
     let session = of(
         &context.config,
         &context.forms,
@@ -104,6 +114,21 @@ pub(super) async fn current(context: &Context, headers: &HeaderMap) -> Option<Se
     (!is_ended).then_some(session)
 }
 
+/// The session of a person whom the proxy names. It lasts as long as theirs at the proxy.
+fn of_person(installation: &Key, person: &Person) -> Session {
+    Session {
+        role: match person.operates {
+            true => Role::Operate,
+            false => Role::Read,
+        },
+        name: Some(person.name.clone()),
+        is_named_by_proxy: true,
+        actor: person.role().to_owned(),
+        csrf: sign(installation, format!("form of {}", person.name).as_bytes()),
+        opened: None,
+    }
+}
+
 /// The session that these headers open by themselves; `None` if sign-in is needed.
 ///
 /// Without sign-in, all have one; the mark of its forms is made of `installation`, which
@@ -113,6 +138,7 @@ fn of(config: &Config, installation: &Key, headers: &HeaderMap, now: Timestamp) 
         return Some(Session {
             role: Role::Operate,
             name: None,
+            is_named_by_proxy: false,
             actor: "anyone".to_owned(),
             csrf: sign(installation, b"form"),
             opened: None,
@@ -136,6 +162,7 @@ fn of(config: &Config, installation: &Key, headers: &HeaderMap, now: Timestamp) 
     Some(Session {
         role,
         name: claims.name,
+        is_named_by_proxy: false,
         actor: format!("{name_of}:{}", claims.token),
         csrf: sign(&key, format!("form {}", claims.nonce).as_bytes()),
         opened: Some((claims.nonce, Timestamp(claims.until))),

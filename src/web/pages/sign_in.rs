@@ -20,14 +20,15 @@ const YEAR: u64 = 365 * 86_400;
 pub(super) async fn page(
     State(pages): State<Pages>,
     Query(query): Query<HashMap<String, String>>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response {
     let wanted = local(query.get("to").map_or("", String::as_str));
-    let session = session::current(&pages.context, &headers).await;
+    let headers = request.headers();
+    let session = session::current(&pages.context, headers, request.extensions()).await;
     if session.is_some() {
         return Redirect::to(wanted).into_response();
     }
-    let lang = language_of(&headers);
+    let lang = language_of(headers);
     let said = query.contains_key("out").then(|| lang.text().signed_out);
     form(lang, wanted, said, false).into_response()
 }

@@ -7,6 +7,8 @@ mod refused;
 mod sources;
 mod warnings;
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use maud::{Markup, html};
 
@@ -14,6 +16,7 @@ use super::accounting::accounting;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
 use super::{PageError, PageRequest, Pages, charts, parts};
+use crate::config::channel_kind;
 use crate::domain::aggregation::Unit;
 use crate::jobs::QUEUES;
 use crate::store::views::stats::StoredTotals;
@@ -134,9 +137,15 @@ fn metrics(text: &Text, pages: &Pages) -> Markup {
         let n = m.store_errors.get_or_create(&ByQueue { queue }).get();
         rows.push((format!("tocsin_store_errors_total {queue}"), n));
     }
+    let channels = pages.context.config.all_channels();
+    let kinds = channels.iter().map(|channel| channel_kind(channel));
+    let kinds: BTreeSet<&str> = kinds.chain([""]).collect();
     for outcome in ["sent", "delayed", "failed", "given_up", "muted"] {
-        let n = m.messages.get_or_create(&ByMessage { outcome }).get();
-        rows.push((format!("tocsin_messages_total {outcome}"), n));
+        for channel in kinds.iter().copied() {
+            let by = ByMessage { channel, outcome };
+            let n = m.messages.get_or_create(&by).get();
+            rows.push((format!("tocsin_messages_total {channel} {outcome}"), n));
+        }
     }
     rows.retain(|(_, n)| *n > 0);
     let rows: Vec<_> = rows.into_iter().map(|(k, n)| (k, n.to_string())).collect();

@@ -42,7 +42,7 @@ async fn served(
     let serving = serve_with(
         Times { head, write },
         listener,
-        router,
+        router.into(),
         stop.clone(),
         bounds,
     );
@@ -139,4 +139,35 @@ async fn a_request_that_was_taken_is_answered_when_the_process_stops() {
     client.read_to_string(&mut heard).await.unwrap();
     assert!(heard.ends_with("late"), "{heard}");
     serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_open_connection_gets_the_new_routes_with_its_next_request() {
+    let says = |word: &'static str| Router::new().route("/", get(move || async move { word }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    let (routes, stop) = (Routes::from(says("before")), CancellationToken::new());
+    let bounds = ConnectionLimits {
+        connections: 9,
+        anonymous: 9,
+        proxies: Arc::default(),
+        patience: LONG,
+    };
+    let serving = tokio::spawn(serve(listener, routes.clone(), stop.clone(), bounds));
+    for word in ["before", "behind"] {
+        let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(word.as_bytes()) {
+            let mut some = [0; 512];
+            let read = client.read(&mut some).await.unwrap();
+            answer.extend_from_slice(&some[..read]);
+            assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
+        }
+        routes.replace(says("behind"));
+    }
+    stop.cancel();
+    serving.await.unwrap().unwrap();
 }

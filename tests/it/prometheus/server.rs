@@ -19,9 +19,14 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts one whose rule does not fire yet.
     pub async fn start(h: &Harness, alertmanager: &str) -> Self {
-        let (folder, port) = (folder(), free_port());
-        let place = |url: &str| url.trim_start_matches("http://").to_owned();
-        let sent_to = [place(&h.url), place(alertmanager)];
+        Self::start_at(h, free_port(), &[&h.url, alertmanager]).await
+    }
+
+    /// The same on this port; it sends to these.
+    pub async fn start_at(h: &Harness, port: u16, sent_to: &[&str]) -> Self {
+        let folder = folder();
+        let places = sent_to.iter().map(|url| url.trim_start_matches("http://"));
+        let sent_to: Vec<&str> = places.collect();
         let config = json!({
             "global": {"evaluation_interval": "1s", "external_labels": {"cluster": "c1"}},
             "rule_files": ["rules.yml"],

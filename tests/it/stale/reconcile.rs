@@ -11,7 +11,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::HOUR;
 use crate::alertmanager::eventually;
 use crate::alertmanager::server::{Alertmanager, Settings, posted};
-use crate::harness::{Harness, On, body, firing};
+use crate::harness::{Harness, On, alert, body, firing};
 
 /// Times move by these in a stand-in, and by much less where a real one is asked.
 const AFTER: Duration = Duration::from_secs(600);
@@ -120,7 +120,9 @@ async fn what_is_gone_from_an_alertmanager_that_knows_better_is_closed_and_nothi
         h.drain().await;
         assert_eq!(h.sql(OPEN).await, 3);
 
-        let has = [(&kept, HOUR)];
+        // What is ignored when it comes was not missed.
+        let watchdog = alert("Watchdog", "a", since);
+        let has = [(&kept, HOUR), (&watchdog, HOUR)];
         stand_in(&h, &server, HOUR, &has).await;
         assert_eq!(reconcile(&h).await, 0, "they were received a moment ago");
         h.advance(AFTER + Duration::from_secs(60));

@@ -2,6 +2,7 @@
 //! temporary folders on free ports of 127.0.0.1.
 
 pub mod alertmanager;
+pub mod exporters;
 pub mod folder;
 pub mod port;
 pub mod postgres;

@@ -32,6 +32,14 @@ impl Postgres {
     /// # Errors
     /// It is not installed ([`Missing`]), or does not start.
     pub async fn start(folder: Folder) -> anyhow::Result<Self> {
+        Self::start_with(folder, &[]).await
+    }
+
+    /// The same with more arguments, such as `["-c", "max_connections=20"]`.
+    ///
+    /// # Errors
+    /// It is not installed ([`Missing`]), or does not start.
+    pub async fn start_with(folder: Folder, more: &[&str]) -> anyhow::Result<Self> {
         let bin = bin().ok_or(Missing {
             program: "PostgreSQL",
             package: "postgresql",
@@ -47,7 +55,7 @@ impl Postgres {
             .arg("--pgdata")
             .arg(folder.join("data"));
         run(&mut initdb)?;
-        Self::serve(bin, port, folder).await
+        Self::serve(bin, port, folder, more).await
     }
 
     /// A hot standby of this one: it follows, answers, and takes nothing until it is promoted. What this
@@ -65,7 +73,7 @@ impl Postgres {
             .arg("--pgdata")
             .arg(folder.join("data"));
         run(&mut copy)?;
-        let standby = Self::serve(self.bin.clone(), port::free(), folder).await?;
+        let standby = Self::serve(self.bin.clone(), port::free(), folder, &[]).await?;
         let db = Database::connect(options(&self.url())).await?;
         db.execute_unprepared("ALTER SYSTEM SET synchronous_standby_names = '*'")
             .await?;
@@ -83,7 +91,7 @@ impl Postgres {
     }
 
     /// Starts the server whose data are in this folder, and waits until it answers.
-    async fn serve(bin: PathBuf, port: u16, folder: Folder) -> anyhow::Result<Self> {
+    async fn serve(bin: PathBuf, port: u16, folder: Folder, more: &[&str]) -> anyhow::Result<Self> {
         let data = folder.join("data");
         let mut postgres = as_user(&bin.join("postgres"), folder.path());
         postgres
@@ -91,7 +99,8 @@ impl Postgres {
             .arg(&data)
             .args(["-p", &port.to_string()])
             .args(["-c", "listen_addresses=127.0.0.1"])
-            .args(["-c", "unix_socket_directories="]);
+            .args(["-c", "unix_socket_directories="])
+            .args(more);
         let log = folder.join("postgres.log");
         let mut server = Self {
             process: Process::start("postgres", postgres, log)?,
@@ -108,6 +117,12 @@ impl Postgres {
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     async fn answers(&mut self) -> anyhow::Result<()> {

@@ -70,6 +70,12 @@ impl RedisServer {
         url(self.port)
     }
 
+    /// Where it listens, on 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// SIGKILL: what is not on the disk yet is what the system still writes there.
     pub fn kill(&mut self) {
         self.process.kill();

@@ -32,6 +32,8 @@ pub(super) struct Outgoing {
     pub(super) reply_markup: Option<Value>,
     /// Whether an earlier attempt may have delivered it.
     pub(super) is_repeated: bool,
+    /// When the alert was received that it is the first message about.
+    pub(super) received_at: Option<Timestamp>,
 }
 
 impl Outgoing {
@@ -206,7 +208,7 @@ async fn claimed<'a>(
         return Ok(None);
     }
     if let Some(why) = outdated(ctx, &row, &card) {
-        ctx.count("outdated");
+        ctx.count(&row.channel, "outdated");
         notifications::give_up(&tx, row.id, why).await?;
         tx.commit().await?;
         return Ok(None);
@@ -229,6 +231,7 @@ async fn claimed<'a>(
         body,
         reply_markup: ctx.keyboard(&row, &card, now),
         is_repeated: row.attempts > 0,
+        received_at: (row.kind == Kind::Opened).then_some(card.incident.opened_at),
     };
     notifications::claim(&tx, &row, attempt.token, post.body.clone(), now).await?;
     tx.commit().await?;

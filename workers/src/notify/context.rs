@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tocsin::config::channel_kind;
 use tocsin::context::Context;
 use tocsin::domain::notification::Kind;
 use tocsin::entity::notifications::{Model, State};
@@ -11,7 +12,7 @@ use tocsin::jobs::{JobError, Notify};
 use tocsin::store::channels::chat_of;
 use tocsin::store::notifications;
 use tocsin::telegram;
-use tocsin::telemetry::metrics::ByMessage;
+use tocsin::telemetry::metrics::{ByChannel, ByMessage};
 use tocsin::time::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -76,7 +77,7 @@ impl NotifyContext {
     }
 
     fn put_off(&self, to: &dyn Notifier, after: Duration) -> JobError {
-        self.count("delayed");
+        self.count(to.channel(), "delayed");
         let why = format!(
             "{} did not respond: waiting before the next attempt",
             to.channel()
@@ -124,12 +125,22 @@ impl NotifyContext {
         })
     }
 
-    pub(super) fn count(&self, outcome: &'static str) {
-        self.count_many(outcome, 1);
+    pub(super) fn count(&self, channel: &str, outcome: &'static str) {
+        self.count_many(channel, outcome, 1);
     }
 
-    pub(super) fn count_many(&self, outcome: &'static str, n: u64) {
+    pub(super) fn count_many(&self, channel: &str, outcome: &'static str, n: u64) {
         let messages = &self.context.metrics.messages;
-        messages.get_or_create(&ByMessage { outcome }).inc_by(n);
+        let channel = channel_kind(channel);
+        let by = ByMessage { channel, outcome };
+        messages.get_or_create(&by).inc_by(n);
+    }
+
+    /// Notes how long after the receipt of its alert the provider took the message that an incident opened.
+    pub(super) fn note_latency(&self, channel: &str, after: Duration) {
+        let channel = channel_kind(channel);
+        let seconds = &self.context.metrics.message_seconds;
+        let seconds = seconds.get_or_create(&ByChannel { channel });
+        seconds.observe(after.as_secs_f64());
     }
 }

@@ -56,7 +56,7 @@ pub(super) async fn gather(
         }
     };
     let gathered = digests::gather(tx, &own.channel, digest, permit.now).await?;
-    ctx.count_many("digested", gathered);
+    ctx.count_many(&own.channel, "digested", gathered);
     Ok(Some(digest))
 }
 
@@ -156,7 +156,8 @@ async fn fix(
 ) -> Result<(String, Option<Uuid>), JobError> {
     let config = &ctx.context.config;
     digests::lock_anomalies(tx, row.id).await?;
-    ctx.count_many("muted", digests::mute(tx, row.id, permit.now).await?);
+    let muted = digests::mute(tx, row.id, permit.now).await?;
+    ctx.count_many(&row.channel, "muted", muted);
     let figures = digests::figures(tx, row.id).await?;
     let worst = digests::worst(tx, row.id, WORST).await?;
     let (above, now) = (i64::from(config.telegram.storm_above), permit.now);

@@ -50,37 +50,37 @@ pub(super) async fn handle(
     let message = claimed.post.message(id, ctx.context.clock.now());
     match claimed.notifier.edit(&claimed.message_id, message).await {
         Ok(Edited::Done) => {
-            ctx.count("edited");
+            ctx.count(&claimed.row.channel, "edited");
             let seq = claimed.row.edit_seq;
             let stands = cards::shows(db, id, token, seq, &claimed.post.body).await?;
             follow(ctx, id, stands).await
         }
         Ok(Edited::Never(why)) => {
-            ctx.count("edits_ended");
+            ctx.count(&claimed.row.channel, "edits_ended");
             tracing::info!(notification.id = %id, "a card can no longer be edited: {why}");
             revive(ctx, id).await?;
             Ok(cards::end(db, id, &why).await?)
         }
         Err(SendError::Wait { after, why }) => {
-            ctx.count("delayed");
+            ctx.count(&claimed.row.channel, "delayed");
             pause(ctx, &claimed.row.channel, after).await?;
             notifications::release(db, id, token).await?;
             Err(JobError::RetryAfter { after, why })
         }
         Err(SendError::Retry(why)) if held.failed.len() + 1 < ATTEMPTS.min(ctx.attempts()) => {
-            ctx.count("failed");
+            ctx.count(&claimed.row.channel, "failed");
             notifications::release(db, id, token).await?;
             Err(JobError::Retry(why))
         }
         Err(SendError::Retry(why)) => {
-            ctx.count("edit_failed");
+            ctx.count(&claimed.row.channel, "edit_failed");
             tracing::warn!(notification.id = %id, "editing a card failed, will retry in a minute: {why}");
             // This job is still queued, so a change in the meantime has pushed no other.
             let now = ctx.context.clock.of_store(maintenance::now(db).await?);
             Ok(cards::put_off(db, id, token, now).await?)
         }
         Err(SendError::GiveUp(why)) => {
-            ctx.count("edit_failed");
+            ctx.count(&claimed.row.channel, "edit_failed");
             tracing::warn!(notification.id = %id, "editing a card failed, will retry at its next change: {why}");
             revive(ctx, id).await?;
             let stands = cards::leave(db, id, token, claimed.row.edit_seq).await?;

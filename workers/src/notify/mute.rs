@@ -59,6 +59,6 @@ pub(super) async fn write(
     row: &Model,
 ) -> Result<(), DbErr> {
     notifications::mute(tx, row.id).await?;
-    ctx.count("muted");
+    ctx.count(&row.channel, "muted");
     Ok(())
 }

@@ -1,6 +1,8 @@
-//! Reconcile: compares Alertmanager's alerts with those received. What fires there and never came is taken in, and what
-//! is no more there and never ended is closed. Both may run twice without harm: a firing that is taken in is found by
+//! Reconcile: compares the alerts of Alertmanager and Prometheus with those received. What fires there and never came is
+//! taken in, and what is no more there and never ended is closed. Both may run twice without harm: a firing that is taken in is found by
 //! its series and start when it comes after all, and one that is closed is checked again under the lock of its anomaly.
+
+pub(in crate::recount) mod prometheus;
 
 use std::collections::HashSet;
 
@@ -8,12 +10,13 @@ use serde_json::json;
 use tocsin::alertmanager::{Alertmanager, ApiError, FiringAlert, SOURCE};
 use tocsin::config::Reconcile;
 use tocsin::context::Context;
+use tocsin::domain::alert::Alert;
 use tocsin::domain::episode::AlertDelivery;
 use tocsin::jobs::{Content, IngestAlert, JobError};
 use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::sources::cluster::with_cluster;
 use tocsin::sources::{Delivery, alertmanager as webhook};
-use tocsin::store::reconcile::{self, OpenFiring};
+use tocsin::store::reconcile::{self, Leased, OpenFiring};
 use tocsin::store::stale::{self, Limits};
 use tocsin::store::{incidents, maintenance, outbox};
 use tocsin::telemetry::metrics::BySource;
@@ -23,12 +26,16 @@ use uuid::Uuid;
 /// Alerts that are looked up or closed together.
 const TOGETHER: usize = 500;
 
-/// Compares, if an Alertmanager is to be asked. Returns how many firings were taken in or closed. One that does not
-/// answer is asked again in the next pass.
+/// Compares with whom the settings say. Returns how many firings were taken in or closed. Who does not answer is asked
+/// again in the next pass.
 ///
 /// # Errors
 /// The store or the queue cannot be reached now.
 pub async fn reconcile(context: &Context) -> Result<u64, JobError> {
+    Ok(with_alertmanager(context).await? + prometheus::compare(context).await?)
+}
+
+async fn with_alertmanager(context: &Context) -> Result<u64, JobError> {
     let settings = &context.config.reconcile;
     let (Some(alertmanager), Some(receiver)) = (&context.alertmanager, &settings.receiver) else {
         return Ok(0);
@@ -85,28 +92,58 @@ async fn take_in(
     now: Timestamp,
 ) -> Result<u64, JobError> {
     let config = &context.config;
-    let source = with_cluster(SOURCE, settings.cluster.as_deref());
     let Ok(translated) = (webhook::SOURCE.translate)(&Delivery::of(body(alerts)), config) else {
         return Ok(0);
     };
-    let earliest = now.before(config.counting.unheard.0 / 2);
-    let mut found = Vec::with_capacity(alerts.len());
-    for content in translated.alerts {
-        let Content::Alert(alert) = content else {
-            // It would be rejected as well if it came.
-            continue;
-        };
-        let received_at = alert.starts_at.map_or(now, |at| at.max(earliest).min(now));
-        let delivery = AlertDelivery::new(
-            (Uuid::nil(), false),
-            source.clone(),
-            received_at,
-            alert,
-            &config.signature,
-            &config.counting.families,
-        );
-        found.push(delivery);
-    }
+    let source = with_cluster(SOURCE, settings.cluster.as_deref());
+    let alerts = usable(context, translated.alerts);
+    let found = alerts.map(|alert| {
+        let received_at = as_of(context, &alert, now);
+        delivery(context, &source, received_at, alert)
+    });
+    push_missed(context, SOURCE, "Alertmanager", found.collect()).await
+}
+
+/// The alerts that count: what would be rejected if it came, or ignored, is neither taken in nor missed.
+fn usable(context: &Context, alerts: Vec<Content>) -> impl Iterator<Item = Alert> {
+    let ignore = &context.config.ingest.ignore;
+    alerts.into_iter().filter_map(|content| match content {
+        Content::Alert(alert) if !alert.is_ignored(ignore) => Some(alert),
+        _ => None,
+    })
+}
+
+/// When an alert that is taken in is said to have been received.
+fn as_of(context: &Context, alert: &Alert, now: Timestamp) -> Timestamp {
+    let earliest = now.before(context.config.counting.unheard.0 / 2);
+    alert.starts_at.map_or(now, |at| at.max(earliest).min(now))
+}
+
+fn delivery(
+    context: &Context,
+    source: &str,
+    received_at: Timestamp,
+    alert: Alert,
+) -> AlertDelivery {
+    let config = &context.config;
+    let (job, families) = ((Uuid::nil(), false), &config.counting.families);
+    AlertDelivery::new(
+        job,
+        source.to_owned(),
+        received_at,
+        alert,
+        &config.signature,
+        families,
+    )
+}
+
+/// Pushes those of these that are not known, which are of this kind of source and were found at this sender.
+async fn push_missed(
+    context: &Context,
+    source: &'static str,
+    sender: &str,
+    found: Vec<AlertDelivery>,
+) -> Result<u64, JobError> {
     let keys = found.iter().map(|delivery| {
         let start = delivery.alert.starts_at;
         (delivery.series, start.unwrap_or(delivery.received_at))
@@ -129,12 +166,11 @@ async fn take_in(
     let jobs = missed.iter().map(Into::into);
     context.queues.push_all(jobs).await?;
     let received = &context.metrics.received;
-    let by = BySource { source: SOURCE };
-    received.get_or_create(&by).inc_by(many);
+    received.get_or_create(&BySource { source }).inc_by(many);
     context.metrics.reconciled_missed.inc_by(many);
     tracing::warn!(
         many,
-        "took in alerts that Alertmanager has and that were never received"
+        "took in alerts that {sender} has and that were never received"
     );
     Ok(many)
 }
@@ -165,7 +201,7 @@ async fn close(
     let (mut after, mut closed) = ((Uuid::nil(), Uuid::nil()), 0);
     loop {
         let db = context.db.read();
-        let open = reconcile::open_before(db, after, before, TOGETHER as u64).await?;
+        let open = reconcile::open_before(db, after, before, Leased::Not, TOGETHER as u64).await?;
         let more = open.len() == TOGETHER;
         if let Some(OpenFiring { firing, .. }) = open.last() {
             after = (firing.incident_id, firing.id);
@@ -176,7 +212,7 @@ async fn close(
         });
         let gone: Vec<OpenFiring> = gone.collect();
         if !gone.is_empty() {
-            closed += close_those(context, &gone, now).await?;
+            closed += close_those(context, "Alertmanager", &gone, now).await?;
         }
         if !more {
             return Ok(closed);
@@ -186,6 +222,7 @@ async fn close(
 
 async fn close_those(
     context: &Context,
+    sender: &str,
     gone: &[OpenFiring],
     now: Timestamp,
 ) -> Result<u64, JobError> {
@@ -211,7 +248,7 @@ async fn close_those(
         tracing::warn!(
             closed,
             incidents,
-            "closed firings that Alertmanager has no more and whose end was never received"
+            "closed firings that {sender} has no more and whose end was never received"
         );
     }
     follow_up

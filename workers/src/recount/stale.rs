@@ -2,7 +2,8 @@
 //! step is a transaction of its own under the locks of at most a hundred incidents' anomalies, and may run
 //! twice or be cut short without harm. No notification is sent: cards and pages show it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use tocsin::alertmanager;
@@ -13,7 +14,10 @@ use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::store::source_tallies::{self, Tally};
 use tocsin::store::stale::{self, Among, ExpiryResult, Limits, Quiet, StaleFiring};
 use tocsin::store::{incidents, maintenance, outbox};
+use tocsin::time::Timestamp;
 use uuid::Uuid;
+
+use super::reconcile::prometheus;
 
 /// Incidents in one batch.
 const TOGETHER: u64 = 100;
@@ -152,10 +156,12 @@ fn tallies(over: &[StaleFiring], limits: &Limits) -> Vec<Tally> {
     tallies.collect()
 }
 
-/// Asks Alertmanager, once per pass, which alerts still fire.
+/// Asks Alertmanager and Prometheus, once per pass, which alerts still fire.
 struct Senders<'a> {
     context: &'a Context,
     alertmanager: Option<Answer>,
+    /// By cluster; none if no server of it is to be asked.
+    prometheus: HashMap<Option<String>, Option<Answer>>,
 }
 
 enum Answer {
@@ -165,11 +171,22 @@ enum Answer {
     Nothing,
 }
 
+impl Answer {
+    fn about(&self, episode: &StaleFiring) -> SourceAnswer {
+        match self {
+            Self::Has(alerts) if alerts.contains(&episode.fingerprint) => SourceAnswer::Fires,
+            Self::Has(_) => SourceAnswer::Gone,
+            Self::Nothing => SourceAnswer::Unknown,
+        }
+    }
+}
+
 impl<'a> Senders<'a> {
-    const fn new(context: &'a Context) -> Self {
+    fn new(context: &'a Context) -> Self {
         Self {
             context,
             alertmanager: None,
+            prometheus: HashMap::new(),
         }
     }
 
@@ -179,7 +196,7 @@ impl<'a> Senders<'a> {
         let longest = config.retention.occurrences.0.saturating_sub(DAY);
         let mut over = Vec::with_capacity(silent.len());
         for episode in silent {
-            let said = self.said(&episode).await;
+            let said = self.said(&episode, limits.now).await;
             let patience = &limits.patience;
             if patience.is_over(&episode.heard, limits.now, said, longest) {
                 over.push(episode);
@@ -188,7 +205,41 @@ impl<'a> Senders<'a> {
         over
     }
 
-    async fn said(&mut self, episode: &StaleFiring) -> SourceAnswer {
+    /// What those say that may have it. One that has it is right, whatever the other says.
+    async fn said(&mut self, episode: &StaleFiring, now: Timestamp) -> SourceAnswer {
+        let by_alertmanager = self.alertmanager_said(episode).await;
+        if by_alertmanager == SourceAnswer::Fires {
+            return by_alertmanager;
+        }
+        match (by_alertmanager, self.prometheus_said(episode, now).await) {
+            (one, SourceAnswer::Nothing) => one,
+            (SourceAnswer::Gone, SourceAnswer::Unknown) => SourceAnswer::Gone,
+            (_, other) => other,
+        }
+    }
+
+    async fn prometheus_said(&mut self, episode: &StaleFiring, now: Timestamp) -> SourceAnswer {
+        let (way, cluster) = match episode.source.split_once('@') {
+            Some((way, cluster)) => (way, Some(cluster)),
+            None => (&*episode.source, None),
+        };
+        if self.context.prometheus.is_empty() || !prometheus::WAYS.contains(&way) {
+            return SourceAnswer::Nothing;
+        }
+        let cluster = cluster.map(str::to_owned);
+        let answer = match self.prometheus.entry(cluster.clone()) {
+            Entry::Occupied(answer) => answer.into_mut(),
+            Entry::Vacant(place) => {
+                let fires = prometheus::fires(self.context, cluster.as_deref(), now).await;
+                place.insert(fires.map(|fires| fires.map_or(Answer::Nothing, Answer::Has)))
+            }
+        };
+        answer
+            .as_ref()
+            .map_or(SourceAnswer::Nothing, |answer| answer.about(episode))
+    }
+
+    async fn alertmanager_said(&mut self, episode: &StaleFiring) -> SourceAnswer {
         let Some(alertmanager) = &self.context.alertmanager else {
             return SourceAnswer::Nothing;
         };
@@ -209,12 +260,7 @@ impl<'a> Senders<'a> {
             };
             self.alertmanager = Some(answer);
         }
-        match &self.alertmanager {
-            Some(Answer::Has(alerts)) if alerts.contains(&episode.fingerprint) => {
-                SourceAnswer::Fires
-            }
-            Some(Answer::Has(_)) => SourceAnswer::Gone,
-            Some(Answer::Nothing) | None => SourceAnswer::Unknown,
-        }
+        let answer = self.alertmanager.as_ref();
+        answer.map_or(SourceAnswer::Unknown, |answer| answer.about(episode))
     }
 }

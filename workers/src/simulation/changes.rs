@@ -248,7 +248,7 @@ impl Found {
 pub(super) fn recommended(name: String, found: &Recommendation) -> Change {
     let what = match (&found.action, found.rule.as_str()) {
         (Some(action), _) => format!("recommended: {action} (tier {})", found.tier),
-        (None, "wait") => "recommended: wait".to_owned(),
+        (None, "wait") => "recommended: nothing for now".to_owned(),
         (None, _) => "recommended: no action".to_owned(),
     };
     let reasons = [found.said.as_str(), found.why_said.as_str()];
