@@ -227,7 +227,7 @@ async fn these(
             .await?;
         results.append(done["results"].as_array_mut().unwrap_or(&mut Vec::new()));
     }
-    say(verb, results, json)
+    say(verb, &results, json)
 }
 
 /// All that match, after a person has said so.
@@ -246,7 +246,7 @@ async fn matching(
     if count == 0 {
         eprintln!("No unresolved incidents match.");
         return match json {
-            true => say(verb, Vec::new(), json),
+            true => say(verb, &[], json),
             false => Ok(()),
         };
     }
