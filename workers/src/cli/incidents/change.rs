@@ -272,6 +272,7 @@ fn say(verb: Verb, results: &[Value], json: bool) -> anyhow::Result<()> {
     let of = |result: &'static str| results.iter().filter(move |item| item["result"] == result);
     let changed = i64::try_from(of("changed").count()).unwrap_or(i64::MAX);
     let refused: Vec<String> = of("refused")
+        .chain(of("failed"))
         .map(|item| format!("{}: {}", short_id(item), text(item, "/detail")))
         .collect();
     if json {

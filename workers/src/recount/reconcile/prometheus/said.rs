@@ -118,19 +118,15 @@ impl Said {
             return SourceAnswer::Unknown;
         }
         let labels = labels_of(firing);
-        let mut rules = self.answers.iter().map(|answer| &answer.rules);
-        let of_name =
-            |rules: &std::collections::BTreeMap<String, bool>| rules.get(name_of(&labels)).copied();
-        match rules.try_fold(None, |found, rules| match of_name(rules) {
-            Some(false) => Err(()),
-            other => Ok(found.or(other)),
-        }) {
-            Ok(None) => SourceAnswer::Nothing,
-            Err(()) => SourceAnswer::Unknown,
-            Ok(Some(_)) => match self.by_name.has_differing(&labels, &self.changed) {
-                true => SourceAnswer::Unknown,
-                false => SourceAnswer::Gone,
-            },
+        let rules = self.answers.iter().map(|answer| &answer.rules);
+        let rules: Vec<bool> = rules
+            .filter_map(|rules| rules.get(name_of(&labels)).copied())
+            .collect();
+        let is_doubtful = || self.by_name.has_differing(&labels, &self.changed);
+        match rules.is_empty() {
+            true => SourceAnswer::Nothing,
+            false if rules.contains(&false) || is_doubtful() => SourceAnswer::Unknown,
+            false => SourceAnswer::Gone,
         }
     }
 }
