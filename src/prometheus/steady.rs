@@ -10,7 +10,7 @@ const UNASKED: Duration = Duration::from_secs(30 * 60);
 /// From when to when a server answered whenever it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Steady {
-    since: Timestamp,
+    pub(super) since: Timestamp,
     until: Timestamp,
 }
 
