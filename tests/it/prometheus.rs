@@ -2,6 +2,7 @@
 
 mod reconcile;
 mod server;
+mod stand_in;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

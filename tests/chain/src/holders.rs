@@ -1,12 +1,13 @@
 //! Programs that behave badly with PostgreSQL.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction,
-    TransactionTrait as _,
+    Statement, TransactionTrait as _,
 };
+use tocsin_kit::PATIENCE;
 use tokio::task::JoinHandle;
 
 /// How long a server may refuse a connection before that is its answer.
@@ -19,13 +20,15 @@ const MOST: usize = 100;
 pub(crate) struct Idle(Vec<DatabaseConnection>);
 
 impl Idle {
-    /// As many as the server gives to this role.
-    pub(crate) async fn all(url: &str) -> anyhow::Result<Self> {
-        let mut connections = Vec::new();
+    /// As many as the server gives to this role. A superuser sees whether it was refused for that.
+    pub(crate) async fn all(url: &str, superuser: &str) -> anyhow::Result<Self> {
+        let (began, mut connections) = (Instant::now(), Vec::new());
         while connections.len() < MOST {
             match connect(url).await {
                 Ok(connection) => connections.push(connection),
-                Err(_) => return Ok(Self(connections)),
+                Err(_) if is_full(superuser).await? => return Ok(Self(connections)),
+                // A busy machine takes its time.
+                Err(error) => ensure!(began.elapsed() < PATIENCE, "connecting: {error}"),
             }
         }
         anyhow::bail!("{MOST} connections are not all")
@@ -37,6 +40,19 @@ impl Idle {
         }
         Ok(())
     }
+}
+
+/// Whether all connections are taken but those that are reserved for superusers.
+async fn is_full(superuser: &str) -> anyhow::Result<bool> {
+    const FULL: &str = "SELECT count(*) >= current_setting('max_connections')::int \
+            - current_setting('superuser_reserved_connections')::int AS is_full \
+        FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let db = connect(superuser).await?;
+    let full = Statement::from_string(db.get_database_backend(), FULL);
+    let row = db.query_one_raw(full).await?.context("no answer")?;
+    let is_full = row.try_get("", "is_full")?;
+    db.close().await?;
+    Ok(is_full)
 }
 
 /// A session that holds a lock, and one that waits for it.

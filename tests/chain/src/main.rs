@@ -3,7 +3,7 @@
 mod look;
 mod tocsin;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use clap::Parser;
 use tocsin_chain::{Chain, Fault, Setup, configuration};
 use tocsin_kit::folder::Folder;
 use tocsin_kit::port;
+use tokio::signal::unix::{SignalKind, signal};
 
 use look::{done, ended, look};
 use tocsin::Tocsin;
@@ -39,13 +40,20 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    // First of all: what ends it before it listens leaves everything behind.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let folder = Folder::new("tocsin-demo")?;
     // What was started is ended and deleted when it is dropped, however far it is.
     let shown = tokio::select! {
         shown = Box::pin(show(&args, &folder)) => shown,
-        stopped = tokio::signal::ctrl_c() => stopped.map_err(Into::into),
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        _ = hang_up.recv() => Ok(()),
     };
-    say("Ended; all of it is removed.");
+    drop(folder);
+    say("Ended; the servers and their files are removed.");
     shown
 }
 
@@ -69,7 +77,7 @@ async fn show(args: &Args, folder: &Folder) -> anyhow::Result<()> {
   {}             Alertmanager
   {}   its messages, unless they go to Telegram
 
-Ctrl-C ends and removes everything. The servers were just started: two rules say so (\"was restarted\", severity info).",
+Ctrl-C ends them and removes their files. The servers were just started: two rules say so (\"was restarted\", severity info).",
         args.faster,
         tocsin.url(),
         chain.prometheus_url(),
@@ -111,14 +119,14 @@ Ctrl-C ends and removes everything. The servers were just started: two rules say
         tokio::time::sleep(pause / 3).await;
     }
     say(&format!(
-        "\nThat was all. Look around: {}/report, {}/system. Ctrl-C ends and removes everything.",
+        "\nThat was all. Look around: {}/report, {}/system. Ctrl-C ends the servers and removes their files.",
         tocsin.url(),
         tocsin.url()
     ));
     std::future::pending().await
 }
 
-#[allow(clippy::print_stdout)]
+/// Also where nobody reads it any more: the terminal may be closed.
 fn say(text: &str) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

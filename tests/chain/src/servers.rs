@@ -1,9 +1,9 @@
 //! The servers of the chain.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use redis::RedisError;
 use reqwest::Client;
 use sea_orm::ConnectionTrait as _;
@@ -11,7 +11,7 @@ use tocsin_kit::folder::Folder;
 use tocsin_kit::postgres::Postgres;
 use tocsin_kit::process::Process;
 use tocsin_kit::redis::{Fsync, RedisServer};
-use tocsin_kit::{alertmanager, exporters, port, prometheus};
+use tocsin_kit::{PATIENCE, alertmanager, exporters, port, prometheus};
 
 use crate::configuration::{Addresses, Configuration};
 use crate::holders::{Idle, Waiting, connect};
@@ -24,6 +24,8 @@ const CONNECTIONS: [&str; 2] = ["-c", "max_connections=20"];
 const MEMORY: [&str; 4] = ["--maxmemory", "8mb", "--maxmemory-policy", "noeviction"];
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(50);
+/// The longest that a shipped rule takes, at its own speed.
+const RULE: Duration = Duration::from_secs(600);
 /// Bytes of one value: the last that Redis takes is clearly too much.
 const VALUE: usize = 1 << 20;
 
@@ -49,7 +51,7 @@ pub struct Chain {
     // In this order they end: who asks before who is asked.
     prometheus: Process,
     alertmanager: Process,
-    _exporters: [Process; 2],
+    exporters: [Process; 2],
     idle: Option<Idle>,
     waiting: Option<Waiting>,
     postgres: Postgres,
@@ -58,6 +60,7 @@ pub struct Chain {
     prometheus_url: String,
     alertmanager_url: String,
     http: Client,
+    patience: Duration,
     _folder: Folder,
 }
 
@@ -106,7 +109,7 @@ impl Chain {
         let mut chain = Self {
             prometheus,
             alertmanager,
-            _exporters: exporters,
+            exporters,
             idle: None,
             waiting: None,
             postgres,
@@ -115,12 +118,15 @@ impl Chain {
             alertmanager_url: format!("http://{}", configuration.addresses.alertmanager),
             configuration,
             http,
+            patience: PATIENCE + RULE / setup.faster,
             _folder: folder,
         };
         is_ready(&mut chain.prometheus, &chain.http, &chain.prometheus_url).await?;
         chain.alertmanager_is_ready().await?;
         // An exporter that meets a server without a free connection says nothing of it; later it keeps its own.
+        let began = Instant::now();
         while !sees_servers(&chain.http, &chain.prometheus_url).await? {
+            chain.goes_on(began, "see the servers")?;
             tokio::time::sleep(LOOK).await;
         }
         Ok(chain)
@@ -129,11 +135,30 @@ impl Chain {
     /// Waits until the alert of a fault fires in Prometheus, or does not any more.
     ///
     /// # Errors
-    /// Prometheus does not answer.
-    pub async fn until(&self, fault: Fault, fires: bool) -> anyhow::Result<()> {
+    /// Prometheus does not answer, a server has ended, or it takes too long.
+    pub async fn until(&mut self, fault: Fault, fires: bool) -> anyhow::Result<()> {
+        let began = Instant::now();
         while self.firing(fault).await?.is_some() != fires {
+            self.goes_on(began, fault.alert())?;
             tokio::time::sleep(LOOK).await;
         }
+        Ok(())
+    }
+
+    /// Whether Prometheus may still do what it was expected to do since `began`.
+    fn goes_on(&mut self, began: Instant, what: &str) -> anyhow::Result<()> {
+        let watched = [&mut self.prometheus, &mut self.alertmanager];
+        for process in watched.into_iter().chain(&mut self.exporters) {
+            if !process.was_killed() {
+                process.check()?;
+            }
+        }
+        let seconds = self.patience.as_secs();
+        ensure!(
+            began.elapsed() < self.patience,
+            "Prometheus: {what}: not within {seconds} s: {}",
+            self.prometheus.said()
+        );
         Ok(())
     }
 
@@ -163,7 +188,9 @@ impl Chain {
     /// It does not.
     pub async fn begin(&mut self, fault: Fault) -> anyhow::Result<()> {
         match fault {
-            Fault::Connections => self.idle = Some(Idle::all(&self.app_url()).await?),
+            Fault::Connections => {
+                self.idle = Some(Idle::all(&self.app_url(), &self.postgres.url()).await?)
+            }
             Fault::Lock => self.waiting = Some(Waiting::start(&self.postgres.url()).await?),
             Fault::Memory => self.fill().await?,
             Fault::Redis => self.redis.stop().await?,

@@ -1,5 +1,7 @@
 //! Temporary folders.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -27,7 +29,10 @@ impl Folder {
     }
 
     fn at(path: PathBuf) -> anyhow::Result<Self> {
-        std::fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
+        let made = || format!("making {}", path.display());
+        std::fs::create_dir(&path).with_context(made)?;
+        // A server that does not run as root must reach its folder in it, whatever the umask.
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).with_context(made)?;
         Ok(Self(path))
     }
 
