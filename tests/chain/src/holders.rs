@@ -26,7 +26,9 @@ impl Idle {
         while connections.len() < MOST {
             match connect(url).await {
                 Ok(connection) => connections.push(connection),
-                Err(_) if is_full(superuser).await? => return Ok(Self(connections)),
+                Err(_) if is_full(superuser).await.unwrap_or(false) => {
+                    return Ok(Self(connections));
+                }
                 // A busy machine takes its time.
                 Err(error) => ensure!(began.elapsed() < PATIENCE, "connecting: {error}"),
             }

@@ -311,11 +311,8 @@ async fn a_stale_firing_expires_only_as_one_that_nobody_can_be_asked_about_while
     let prometheus = MockServer::start().await;
     let h = compares(&prometheus, None).await;
     arrives(&h, &["a"]).await;
-    h.advance(MINUTE * 25);
-    Says::default().on(&prometheus, &h).await;
-    h.recount().await;
     // Ten leases are over.
-    h.advance(MINUTE * 16);
+    h.advance(MINUTE * 41);
     for (says, why) in [
         (
             Says {
