@@ -189,7 +189,7 @@ impl Chain {
     pub async fn begin(&mut self, fault: Fault) -> anyhow::Result<()> {
         match fault {
             Fault::Connections => {
-                self.idle = Some(Idle::all(&self.app_url(), &self.postgres.url()).await?)
+                self.idle = Some(Idle::all(&self.app_url(), &self.postgres.url()).await?);
             }
             Fault::Lock => self.waiting = Some(Waiting::start(&self.postgres.url()).await?),
             Fault::Memory => self.fill().await?,
