@@ -68,7 +68,7 @@ impl Beside {
                 };
                 marks::set(context.db.write(), MARK, &mark).await?;
                 alertmanager.answered(mark.at, survey.silences.clone());
-                Ok(Self::beside(survey, before))
+                Ok(Self::with(survey, before))
             }
             Err(error) => {
                 context.metrics.alertmanager_errors.inc();
@@ -81,7 +81,7 @@ impl Beside {
         }
     }
 
-    fn beside(survey: Survey, before: Timestamp) -> Self {
+    fn with(survey: Survey, before: Timestamp) -> Self {
         let takes = match survey.silences {
             // One that just started knows only what was sent to it since.
             Some(silences) if survey.started_at <= before => Takes::Unsilenced(silences),
