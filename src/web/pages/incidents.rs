@@ -84,7 +84,8 @@ pub(super) async fn page(
         (chips(text, &query, &found.overview))
         (bulk::result(text, &query))
         @if may_select {
-            form method="post" action=(query.here()) { (list) (bulk::bar(&visit)) }
+            // Off: a browser must not tick again what was ticked before a page was loaded again.
+            form method="post" action=(query.here()) autocomplete="off" { (list) (bulk::bar(&visit)) }
         } @else { (list) }
     };
     Ok(layout::page(&visit, &frame, &content))
