@@ -141,8 +141,8 @@ pub fn router(ingress: &Ingress) -> Router {
         .with_state(ingress.clone())
         .merge(pages)
         .merge(mcp.unwrap_or_default());
-    if let Some(headers) = person::Headers::of(config) {
-        router = router.layer(from_fn_with_state(headers, person::identify));
+    if let Some(doorman) = person::Doorman::of(ingress) {
+        router = router.layer(from_fn_with_state(doorman, person::identify));
     }
     let router = router
         .layer(CatchPanicLayer::custom(problem::panicked))

@@ -282,7 +282,6 @@ async fn follow(
     next: Next,
 ) -> Result<Response, Problem> {
     let person = request.extensions().get::<Person>();
-    let person = person.filter(|_| bearer(request.headers()).is_none());
     let caller = Caller(Actor {
         token: match person {
             Some(person) => admit_person(guard, person, &request, only_reads)?,
