@@ -7,11 +7,18 @@
 //! Since when an alert fires is not in their list of alerts, only since when its expression holds; but the series
 //! `ALERTS`, which they write with each evaluation, says what fired at a moment.
 //!
-//! Nothing on the way of an alert waits for them. Each is asked for 5 s at most, and what it answers is bounded.
+//! A server that was down says too little for a while: while it reads its log it answers 503, then it knows neither what
+//! it scraped last nor what its rules are about to find. So each handle remembers since when its server answers whenever
+//! it is asked, with all of its rules evaluated.
+//!
+//! Nothing on the way of an alert waits for them. All are asked at once, for 10 s at most, and what they answer is
+//! bounded.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::future::join_all;
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -21,10 +28,14 @@ use crate::config::PrometheusServer;
 use crate::http_client::{builder, causes, read};
 use crate::time::Timestamp;
 
-/// Connecting, asking and the answer together.
+/// One request: connecting, asking and the answer together.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes of an answer: some fifty thousand alerts.
-const LONGEST: usize = 64 << 20;
+/// All that is asked of one server.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of an answer: some twelve thousand alerts.
+const LONGEST: usize = 16 << 20;
+/// One that was not asked for so long may have been down meanwhile.
+const UNASKED: Duration = Duration::from_secs(30 * 60);
 /// What the series `ALERTS` has besides an alert's own labels.
 const OF_SERIES: [&str; 2] = ["__name__", "alertstate"];
 
@@ -64,12 +75,34 @@ pub struct FiringAlert {
 pub struct Answer {
     /// Since when it runs.
     pub started_at: Timestamp,
+    /// Since when it answers whenever it is asked. `None` if one of its rules was not evaluated yet.
+    pub steady_since: Option<Timestamp>,
+    /// The alerts that its rules make, by name, and whether all rules of the name can be evaluated.
+    pub rules: BTreeMap<String, bool>,
     /// What fired at the moment that was asked for.
     pub fired_then: Vec<Labels>,
     /// What fired at some time since.
     pub fired_since: Vec<Labels>,
+    /// What is about to fire: its expression holds, and its rule waits.
+    pub pending: Vec<Labels>,
     /// What fires now: asked for last, so that nothing is missing from it that began meanwhile.
     pub firing: Vec<FiringAlert>,
+}
+
+/// From when to when a server answered whenever it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Steady {
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Steady {
+    /// It answers now, as `before` says that it did.
+    fn again(before: Option<Self>, now: Timestamp) -> Self {
+        let goes_on = |before: &Self| before.since <= now && now.since(before.until) < UNASKED;
+        let since = before.filter(goes_on).map_or(now, |before| before.since);
+        Self { since, until: now }
+    }
 }
 
 /// A handle to one server, cheap to clone.
@@ -79,6 +112,16 @@ pub struct Prometheus {
     /// With user and password, if it has them.
     url: Url,
     settings: PrometheusServer,
+    steady: Arc<Mutex<Option<Steady>>>,
+}
+
+/// What each of these says of now and of `then`, asked at once.
+pub async fn ask_all(
+    servers: &[Prometheus],
+    then: Timestamp,
+    now: Timestamp,
+) -> Vec<Result<Answer, AskError>> {
+    join_all(servers.iter().map(|server| server.ask(then, now))).await
 }
 
 impl Prometheus {
@@ -93,6 +136,7 @@ impl Prometheus {
             http: http.map_err(|error| error.to_string())?,
             url,
             settings: settings.clone(),
+            steady: Arc::default(),
         })
     }
 
@@ -102,36 +146,79 @@ impl Prometheus {
         self.settings.cluster.as_deref()
     }
 
+    /// Whether what it sends may have another value of this label than its API says, or lack it.
+    #[must_use]
+    pub fn changes(&self, label: &str) -> bool {
+        let dropped = &self.settings.drop;
+        self.settings.labels.contains_key(label) || dropped.iter().any(|name| name == label)
+    }
+
     /// What it says of now and of `then`.
     ///
     /// # Errors
     /// See [`AskError`].
     pub async fn ask(&self, then: Timestamp, now: Timestamp) -> Result<Answer, AskError> {
-        let server: Server = self.get("status/runtimeinfo", &[]).await?;
-        let started_at = Timestamp::parse(&server.start_time)
-            .ok_or_else(|| AskError::Senseless(format!("startTime is {:?}", server.start_time)))?;
-        let seconds = now.since(then).as_secs();
-        let since = format!("count_over_time(ALERTS{{alertstate=\"firing\"}}[{seconds}s])");
-        Ok(Answer {
-            started_at,
-            fired_then: self.query("ALERTS{alertstate=\"firing\"}", then).await?,
-            fired_since: self.query(&since, now).await?,
-            firing: self.firing().await?,
+        let asked = tokio::time::timeout(PATIENCE, self.ask_each(then, now)).await;
+        let answer = asked.unwrap_or_else(|_| {
+            let seconds = PATIENCE.as_secs();
+            Err(AskError::Unreachable(format!("not within {seconds} s")))
+        });
+        let mut steady = self.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_steady = answer.as_ref().is_ok_and(|(_, is_evaluated)| *is_evaluated);
+        *steady = is_steady.then(|| Steady::again(*steady, now));
+        let steady_since = steady.map(|steady| steady.since);
+        drop(steady);
+        answer.map(|(answer, _)| Answer {
+            steady_since,
+            ..answer
         })
     }
 
-    async fn firing(&self) -> Result<Vec<FiringAlert>, AskError> {
+    /// And whether all of its rules were evaluated.
+    async fn ask_each(&self, then: Timestamp, now: Timestamp) -> Result<(Answer, bool), AskError> {
+        let server: Server = self.get("status/runtimeinfo", &[]).await?;
+        let started_at = Timestamp::parse(&server.start_time)
+            .ok_or_else(|| AskError::Senseless(format!("startTime is {:?}", server.start_time)))?;
+        // Versions that do not know the second answer with the alerts, too.
+        let of_alerts = [("type", "alert"), ("exclude_alerts", "true")];
+        let said: Rules = self.get("rules", &of_alerts).await?;
+        let (mut rules, mut is_evaluated) = (BTreeMap::new(), true);
+        for rule in said.groups.into_iter().flat_map(|group| group.rules) {
+            is_evaluated &= rule.health != "unknown";
+            *rules.entry(rule.name).or_insert(true) &= rule.health == "ok";
+        }
+        let seconds = now.since(then).as_secs();
+        let since = format!("count_over_time(ALERTS{{alertstate=\"firing\"}}[{seconds}s])");
+        let fired_then = self.query("ALERTS{alertstate=\"firing\"}", then).await?;
+        let fired_since = self.query(&since, now).await?;
+        let (firing, pending) = self.alerts().await?;
+        let answer = Answer {
+            started_at,
+            steady_since: None,
+            rules,
+            fired_then,
+            fired_since,
+            pending,
+            firing,
+        };
+        Ok((answer, is_evaluated))
+    }
+
+    async fn alerts(&self) -> Result<(Vec<FiringAlert>, Vec<Labels>), AskError> {
         let said: Alerts = self.get("alerts", &[]).await?;
-        let firing = said
-            .alerts
-            .into_iter()
-            .filter(|alert| alert.state == "firing");
-        let firing = firing.map(|alert| FiringAlert {
-            labels: self.as_sent(alert.labels),
-            annotations: alert.annotations,
-            active_at: alert.active_at,
-        });
-        Ok(firing.collect())
+        let (mut firing, mut pending) = (Vec::new(), Vec::new());
+        for alert in said.alerts {
+            let labels = self.as_sent(alert.labels);
+            match &*alert.state {
+                "firing" => firing.push(FiringAlert {
+                    labels,
+                    annotations: alert.annotations,
+                    active_at: alert.active_at,
+                }),
+                _ => pending.push(labels),
+            }
+        }
+        Ok((firing, pending))
     }
 
     /// The labels of the series `ALERTS` that an expression finds.
@@ -206,6 +293,24 @@ struct Server {
 }
 
 #[derive(Deserialize)]
+struct Rules {
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    name: String,
+    /// `ok`, `err`, or `unknown` before it is evaluated for the first time.
+    #[serde(default)]
+    health: String,
+}
+
+#[derive(Deserialize)]
 struct Alerts {
     alerts: Vec<Alert>,
 }
@@ -269,5 +374,24 @@ mod tests {
             assert_eq!(server.as_sent(labels(of)), labels(sent));
         }
         assert!(!format!("{server:?}").contains("planted"));
+    }
+
+    #[test]
+    fn a_server_is_steady_since_it_answers_whenever_it_is_asked() {
+        let at = |minute: i64| Timestamp(minute * 60_000);
+        let steady = |since, until| Steady {
+            since: at(since),
+            until: at(until),
+        };
+        for (before, now, expected) in [
+            (None, 10, steady(10, 10)),
+            (Some(steady(10, 12)), 13, steady(10, 13)),
+            (Some(steady(10, 12)), 41, steady(10, 41)),
+            // It was not asked for long, or the clock went back.
+            (Some(steady(10, 12)), 42, steady(42, 42)),
+            (Some(steady(10, 12)), 9, steady(9, 9)),
+        ] {
+            assert_eq!(Steady::again(before, at(now)), expected, "{before:?} {now}");
+        }
     }
 }

@@ -91,6 +91,8 @@ fn wrong(kind: &Kind, setting: &str) -> String {
     let found = match found {
         Actual::Unsigned(number) => number.to_string(),
         Actual::Signed(number) => number.to_string(),
+        // It may hold a secret.
+        Actual::Str(_) => "a text".to_owned(),
         other => other.to_string(),
     };
     let expected = match expected.as_str() {

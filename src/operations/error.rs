@@ -213,7 +213,9 @@ pub enum Invalid {
     #[error("note must not be empty")]
     EmptyNote,
     /// Incidents were named, and selected by a filter, too.
-    #[error("ids name the incidents, a filter selects them: give one or the other")]
+    #[error(
+        "ids name the incidents, a filter selects them (with all, as_of, cursor and dry_run): give one or the other"
+    )]
     IdsAndFilter,
     /// More incidents were named than one request changes.
     #[error("ids must be at most {limit}")]

@@ -131,7 +131,7 @@ pub static ZH_TW: Text = Text {
     search: "搜尋",
     search_hint: "標題、告警、服務、命名空間、事件 ID",
     sort: "排序",
-    sort_worst: "最需處理的在前",
+    sort_worst: "緊急的在前",
     sort_level: "等級最高的在前",
     sort_newest: "最新的在前",
     sort_oldest: "最舊的在前",

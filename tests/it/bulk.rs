@@ -68,6 +68,14 @@ on_all! {
         let unknown = "/api/v1/incidents/01a20f8d-b24b-788f-8346-44d977859706/notes";
         assert_eq!(h.post(unknown, json!({"note": "x"})).await.0, 404);
 
+        // With the same key, another text is another note.
+        let resolve = json!({"note": "and restarted", "operator": "ann"});
+        assert_eq!(h.post_once(&notes, "k2", &resolve).await.0, 201);
+        h.forget_answers().await;
+        let (_, other) = h.post_once(&notes, "k2", &json!({"note": "and scaled", "operator": "ann"})).await;
+        assert_eq!(other["note"], "and scaled");
+        h.execute("DELETE FROM notes WHERE note LIKE 'and %'").await;
+        h.execute("DELETE FROM audit").await;
         let act = format!("/api/v1/incidents/{id}/acknowledge");
         let (status, _) = h.post(&act, json!({"operator": "bob", "note": "mine"})).await;
         assert_eq!(status, 200);
@@ -83,7 +91,9 @@ on_all! {
         let page = page.text().await.unwrap();
         assert!(page.contains("rolled back &lt;to&gt; v41") && page.contains("by eve"), "{page}");
         let audited = "SELECT count(*) FROM audit WHERE action = 'incident.note'";
-        assert_eq!(h.sql(audited).await, 3);
+        assert_eq!(h.sql(audited).await, 2);
+        let text = "SELECT count(*) FROM audit WHERE CAST(detail AS text) LIKE '%third%'";
+        assert_eq!(h.sql(text).await, 0, "a note may hold what must be forgotten");
         let incident = find(h.context.db.read(), id.parse().unwrap()).await.unwrap().unwrap();
         assert_eq!(incident.operator.as_deref(), Some("bob"), "a note takes no incident over");
         h.drain().await;
@@ -116,6 +126,8 @@ on_all! {
         for body in [
             json!({"action": "note", "ids": [ids[0]]}),
             json!({"action": "acknowledge", "ids": [ids[0]], "all": true}),
+            json!({"action": "resolve", "ids": [ids[0]], "dry_run": true}),
+            json!({"action": "resolve", "ids": [ids[0]], "cursor": ids[1]}),
             json!({"action": "acknowledge"}),
             json!({"action": "reopen", "ids": [ids[0]]}),
             json!({"action": "resolve", "status": "RESOLVED"}),

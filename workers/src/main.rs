@@ -49,7 +49,7 @@ enum Command {
     #[command(subcommand)]
     Migrate(admin::Migrate),
     /// List (newest first), show, acknowledge and resolve incidents.
-    Incidents(At<IncidentsArgs>),
+    Incidents(Box<At<IncidentsArgs>>),
     /// List and show anomalies; mark a permanent fix.
     Anomalies(At<AnomaliesArgs>),
     /// Record a repair of an incident.
@@ -156,7 +156,10 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Work(args) => Box::pin(run::work(started(config()?), cli.config, args)).await,
         Command::Migrate(what) => admin::migrate(&config()?, what).await,
         Command::Config(what) => admin::settings(&config()?, &what),
-        Command::Incidents(at) => at.args.run(&at.remote.found_by(config)?).await,
+        Command::Incidents(at) => {
+            let At { remote, args } = *at;
+            args.run(&remote.found_by(config)?).await
+        }
         Command::Anomalies(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Execute(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Repair(at) => at.args.run(&at.remote.found_by(config)?).await,

@@ -11,6 +11,8 @@ use super::note::{NewNote, note_in};
 use super::{Selection, write_follow_up};
 use crate::context::Context;
 use crate::domain::aggregation::Status;
+use crate::domain::escalation::Level;
+use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::incidents::Model as Incident;
 use crate::operations::mute::{NewMute, mute_each_in};
 use crate::operations::{Conflict, FollowUp, Invalid, OperationError};
@@ -67,6 +69,8 @@ pub enum Outcome {
     Refused(Conflict),
     /// There is no such incident.
     NotFound,
+    /// It was not tried: what was to be done before it failed.
+    Failed,
 }
 
 /// An incident and what became of it.
@@ -112,7 +116,7 @@ pub async fn apply(
     if found.matching.is_some() {
         return Ok(changes);
     }
-    for ids in found.ids.chunks(AT_ONCE.0) {
+    for (n, ids) in found.ids.chunks(AT_ONCE.0).enumerate() {
         let step = Step {
             context,
             actor,
@@ -120,7 +124,22 @@ pub async fn apply(
             detail: &found.detail,
             still: found.still.as_ref(),
         };
-        changes.items.extend(Box::pin(step.run(ids)).await?);
+        match Box::pin(step.run(ids)).await {
+            Ok(items) => changes.items.extend(items),
+            Err(error) if n == 0 => return Err(error),
+            // What is done is said, and where to go on.
+            Err(error) => {
+                tracing::warn!("a change of several incidents ended early: {error}");
+                let (done, left) = found.ids.split_at(n * AT_ONCE.0);
+                match found.still {
+                    Some(_) => changes.next = done.last().copied(),
+                    None => changes
+                        .items
+                        .extend(items(left.to_vec(), |_| Outcome::Failed)),
+                }
+                break;
+            }
+        }
     }
     Ok(changes)
 }
@@ -134,7 +153,25 @@ struct Found {
     /// How they were selected, for the audit.
     detail: Value,
     /// How they must still stand, where they were selected.
-    still: Option<ExpectedState>,
+    still: Option<Still>,
+}
+
+/// How a selected incident, and its anomaly, must still stand when they are locked.
+struct Still {
+    state: ExpectedState,
+    level: Option<Level>,
+    muted: Option<bool>,
+}
+
+impl Still {
+    fn holds(&self, incident: &Incident, anomaly: Option<&Anomaly>, now: Timestamp) -> bool {
+        let is_of_level = |level| anomaly.is_some_and(|anomaly| anomaly.level == level);
+        let is_muted = || anomaly.is_some_and(|anomaly| anomaly.mute().holds(now));
+        incident.status != Status::Resolved
+            && self.state.holds(incident)
+            && self.level.is_none_or(is_of_level)
+            && self.muted.is_none_or(|muted| is_muted() == muted)
+    }
 }
 
 async fn find(
@@ -156,9 +193,13 @@ async fn find(
     if acknowledges && status.is_none() {
         filter.status = Some(Status::Open);
     }
-    let still = ExpectedState {
-        status: filter.status,
-        unheard,
+    let still = Still {
+        state: ExpectedState {
+            status: filter.status,
+            unheard,
+        },
+        level: filter.level,
+        muted: filter.muted.map(|(muted, _)| muted),
     };
     let db = context.db.view_for(filter.text.is_some()).await?;
     let mut found = Found {
@@ -210,17 +251,18 @@ struct Step<'a> {
     actor: &'a Actor,
     asked: &'a Asked<'a>,
     detail: &'a Value,
-    still: Option<&'a ExpectedState>,
+    still: Option<&'a Still>,
 }
 
 impl Step<'_> {
     async fn run(&self, ids: &[Uuid]) -> Result<Vec<Item>, OperationError> {
         let tx = self.context.db.begin().await?;
-        let (_, now) = anomalies::lock_of_incidents(&tx, ids).await?;
+        let (anomalies, now) = anomalies::lock_of_incidents(&tx, ids).await?;
         let now = self.context.clock.of_store(now);
         let mut incidents = find_all(&tx, ids).await?;
         if let Some(still) = self.still {
-            incidents.retain(|_, incident| still.holds(incident));
+            let of = |key: &str| anomalies.iter().find(|anomaly| anomaly.key == key);
+            incidents.retain(|_, incident| still.holds(incident, of(&incident.anomaly_key), now));
         }
         let named = ids.iter().copied();
         // One that no longer matches is none of those that do.

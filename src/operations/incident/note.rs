@@ -64,7 +64,11 @@ pub(super) async fn note_in(
     new: NewNote<'_>,
     now: Timestamp,
 ) -> Result<(Vec<Uuid>, Vec<Uuid>), OperationError> {
-    let id_of = |incident: &Uuid| job(&["note", &incident.to_string()], new.key, now);
+    // Two people's keys, and one key with two texts, are no repetition.
+    let id_of = |incident: &Uuid| {
+        let words = ["note", &actor.token, &incident.to_string(), new.text];
+        job(&words, new.key, now)
+    };
     let both: Vec<(Uuid, Uuid)> = incidents.iter().map(|id| (id_of(id), *id)).collect();
     let operator = actor.operator.as_deref();
     let written = notes::insert(tx, &both, new.text, operator, now).await?;
@@ -72,7 +76,9 @@ pub(super) async fn note_in(
     if written.is_empty() {
         return Ok((ids, written));
     }
-    let (action, detail) = (Action::NoteIncident, json!({"note": new.text}));
+    // What it says is in the note alone.
+    let detail = json!({"characters": new.text.chars().count()});
+    let action = Action::NoteIncident;
     let targets = written.iter().map(Uuid::to_string);
     audit::record_each(tx, actor, action, targets, &detail, now).await?;
     Ok((ids, written))

@@ -73,6 +73,16 @@ impl Mark {
         format!("{}.{}", self.0, self.1.simple())
     }
 
+    /// Whether it can be a mark of this order: others of other orders can be told from some.
+    #[must_use]
+    pub fn is_of(self, sort: Sort) -> bool {
+        match sort {
+            Sort::Worst => worst::is_figure(self.0),
+            Sort::Level => self.0 < worst::STATE,
+            Sort::Newest | Sort::Oldest | Sort::Often | Sort::Fired => true,
+        }
+    }
+
     /// Reads what [`Mark::text`] wrote.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {

@@ -26,7 +26,7 @@ pub async fn messages(
         .await
 }
 
-/// What people did to `target`, newest first.
+/// What people did to `target`, newest first. Notes are listed by themselves.
 pub async fn entries(
     db: &impl ConnectionTrait,
     target: &str,
@@ -34,6 +34,7 @@ pub async fn entries(
 ) -> Result<Vec<audit::Model>, DbErr> {
     audit::Entity::find()
         .filter(audit::Column::Target.eq(target))
+        .filter(audit::Column::Action.ne(Action::NoteIncident.as_str()))
         .order_by_desc(audit::Column::Id)
         .limit(limit)
         .all(db)

@@ -96,7 +96,9 @@ async fn load(
     query: &IncidentQuery,
 ) -> Result<ListData, PageError> {
     let db = pages.context.db.view();
-    let (sort, after) = (query.sort().unwrap_or_default(), Mark::read(&query.after));
+    let sort = query.sort().unwrap_or_default();
+    // A link of before an upgrade may have a mark of another order: it leads to the first page.
+    let after = Mark::read(&query.after).filter(|mark| mark.is_of(sort));
     let overview = pages
         .shared
         .overview

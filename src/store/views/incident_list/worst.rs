@@ -4,6 +4,8 @@
 //! All but the id are one figure, which an index of the unresolved incidents has word for word. A page reads what it
 //! shows, however many incidents there are.
 
+use std::collections::HashSet;
+
 use sea_orm::sea_query::{Expr, ExprTrait, Order, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
@@ -17,7 +19,7 @@ use crate::domain::severity;
 use crate::entity::incidents::{self, Column, Model};
 
 /// More than any severity and level together come to.
-const STATE: i64 = 64;
+pub(super) const STATE: i64 = 64;
 /// How many levels there are.
 const LEVELS: i64 = 4;
 
@@ -27,6 +29,11 @@ pub(super) const fn figure(incident: &Model) -> i64 {
         0 => 0,
         state => state * STATE + incident.severity_order * LEVELS + incident.level_order,
     }
+}
+
+/// Whether an incident can have this figure.
+pub(super) const fn is_figure(figure: i64) -> bool {
+    figure == 0 || figure >= STATE
 }
 
 /// The place of a state, from 0.
@@ -75,6 +82,9 @@ pub(super) async fn incidents(
             .limit(left);
         found.extend(resolved.all(db).await?);
     }
+    // One that changed between the looks is in both.
+    let mut seen = HashSet::new();
+    found.retain(|incident: &Model| seen.insert(incident.id));
     Ok(found)
 }
 

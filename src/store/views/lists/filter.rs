@@ -166,8 +166,9 @@ pub(in crate::store::views) fn of_incident(filter: &Filter, backend: DbBackend) 
             false => Column::UnheardSince.is_null(),
         }))
         .add_option(filter.resolved_by.map(|by| Column::ResolvedBy.eq(by)))
-        // Ids are in the order in which incidents opened.
+        // Ids are in the order in which incidents opened, as long as the clock did not jump.
         .add_option(filter.opened_since.map(|at| Column::Id.gte(first_id(at))))
+        .add_option(filter.opened_since.map(|at| Column::OpenedAt.gte(at)))
         .add_option(filter.opened_until.map(|at| Column::OpenedAt.lte(at)))
         .add_option(by_anomaly(filter, backend))
         .add_option(by_text)

@@ -131,6 +131,8 @@ pub(in crate::web) enum Became {
     Unchanged,
     /// It cannot be done.
     Refused,
+    /// It was not tried, because what came before it failed: ask again.
+    Failed,
 }
 
 /// Acknowledges, resolves, mutes or notes several incidents.
@@ -193,6 +195,9 @@ impl BulkRequest {
             || self.muted.is_some()
             || self.unheard.is_some()
             || self.older_than.is_some()
+            || self.as_of.is_some()
+            || self.cursor.is_some()
+            || self.dry_run
             || self.all;
         if !self.ids.is_empty() {
             return match has_filter {
@@ -237,6 +242,14 @@ impl From<Item> for Answer {
             Outcome::Changed => (Became::Changed, None),
             Outcome::Unchanged => (Became::Unchanged, None),
             Outcome::Refused(conflict) => (Became::Refused, Some(conflict.into())),
+            Outcome::Failed => {
+                return Self {
+                    id,
+                    result: Became::Failed,
+                    code: None,
+                    detail: Some("not tried: what came before it failed; ask again".to_owned()),
+                };
+            }
             Outcome::NotFound => {
                 let none = OperationError::NotFound(Resource::Incident);
                 (Became::Refused, Some(none))

@@ -142,7 +142,7 @@ impl fmt::Display for Place {
 fn place(sort: Sort, cursor: &str) -> Option<Place> {
     let mark = match Place::is_id(sort) {
         true => Mark(0, paging::uuid(cursor)?),
-        false => Mark::read(cursor)?,
+        false => Mark::read(cursor).filter(|mark| mark.is_of(sort))?,
     };
     Some(Place(sort, mark))
 }

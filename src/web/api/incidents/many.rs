@@ -96,7 +96,7 @@ impl From<BulkRequest> for Selection {
             level: request.level,
             service: request.service.map(String::from),
             namespace: request.namespace.map(String::from),
-            severity: request.severity.map(String::from),
+            severity: request.severity.and_then(BoundedText::said),
             text: request.q.map(String::from),
             muted: request.muted,
             unheard: request.unheard,

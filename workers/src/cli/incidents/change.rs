@@ -227,7 +227,7 @@ async fn these(
             .await?;
         results.append(done["results"].as_array_mut().unwrap_or(&mut Vec::new()));
     }
-    say(verb, results, json)
+    say(verb, &results, json)
 }
 
 /// All that match, after a person has said so.
@@ -246,7 +246,7 @@ async fn matching(
     if count == 0 {
         eprintln!("No unresolved incidents match.");
         return match json {
-            true => say(verb, Vec::new(), json),
+            true => say(verb, &[], json),
             false => Ok(()),
         };
     }
@@ -260,7 +260,7 @@ async fn matching(
         let mut done = client.post(&path, Some(&body), None).await?;
         results.append(done["results"].as_array_mut().unwrap_or(&mut Vec::new()));
         if done["next_cursor"].is_null() {
-            return say(verb, results, json);
+            return say(verb, &results, json);
         }
         body["cursor"] = done["next_cursor"].take();
         eprintln!("{} so far, going on …", results.len());
@@ -268,10 +268,11 @@ async fn matching(
 }
 
 /// What came of it: one line for each that was refused, and the sum.
-fn say(verb: Verb, results: Vec<Value>, json: bool) -> anyhow::Result<()> {
+fn say(verb: Verb, results: &[Value], json: bool) -> anyhow::Result<()> {
     let of = |result: &'static str| results.iter().filter(move |item| item["result"] == result);
     let changed = i64::try_from(of("changed").count()).unwrap_or(i64::MAX);
     let refused: Vec<String> = of("refused")
+        .chain(of("failed"))
         .map(|item| format!("{}: {}", short_id(item), text(item, "/detail")))
         .collect();
     if json {
