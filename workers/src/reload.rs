@@ -9,7 +9,7 @@
 //! | what came of it is seen | log, `tocsin_config_last_reload_successful` |
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,10 +32,10 @@ pub(crate) struct Reload {
 
 impl Reload {
     /// For a process that was started with `file`, and answers with `routes` if it has an ingress.
-    pub(crate) fn new(file: Option<PathBuf>, ingress: Ingress, routes: Option<Routes>) -> Self {
+    pub(crate) fn new(file: Option<&Path>, ingress: Ingress, routes: Option<Routes>) -> Self {
         let (newest, _) = watch::channel(ingress.context.clone());
         Self {
-            file: Config::file(file.as_deref()),
+            file: Config::file(file),
             ingress,
             routes,
             newest,
@@ -147,7 +147,7 @@ pub(crate) async fn follow<T, F>(
 /// Returns when there is another context. Where there will be none any more, never.
 async fn changed<T>(newest: &mut watch::Receiver<T>) {
     if newest.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Resu
     let stop = stop_on_signal(&ingress, hangup, Some(&asked))?.closing;
     print_welcome(&context.config, listener.local_addr()?);
     let routes = Routes::from(web::router(&ingress));
-    let reload = Reload::new(file, ingress.clone(), Some(routes.clone()));
+    let reload = Reload::new(file.as_deref(), ingress.clone(), Some(routes.clone()));
     let fleet = worked(reload.newest(), stop.clone(), None);
     let presses = polled(reload.newest(), stop.clone());
     let fleet = async {
@@ -156,7 +156,7 @@ pub(crate) async fn ingress(config: Config, file: Option<PathBuf>) -> anyhow::Re
 
     let mut parts = JoinSet::new();
     let routes = Routes::from(web::router(&ingress));
-    let reload = Reload::new(file, ingress.clone(), Some(routes.clone()));
+    let reload = Reload::new(file.as_deref(), ingress.clone(), Some(routes.clone()));
     parts.spawn(reload.run(asked, stop.clone()));
     watch_gate(&mut parts, &ingress, &stop);
     measure_figures(&mut parts, &context, &stop);
@@ -189,7 +189,7 @@ pub(crate) async fn work(
     let drained = CancellationToken::new();
 
     let mut parts = JoinSet::new();
-    let reload = Reload::new(file, health.clone(), None);
+    let reload = Reload::new(file.as_deref(), health.clone(), None);
     let newest = reload.newest();
     parts.spawn(reload.run(asked, stop.clone()));
     if let Some(address) = metrics_listen {
