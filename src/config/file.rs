@@ -108,7 +108,6 @@ pub fn read_secret(file: &Path) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::Config;
 
     #[test]
