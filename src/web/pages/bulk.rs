@@ -85,7 +85,7 @@ pub(super) fn result(text: &Text, query: &IncidentQuery) -> Markup {
 
 /// The box that selects an incident. The script names it by its incident.
 pub(super) fn tick(text: &Text, id: Uuid) -> Markup {
-    html! { input type="checkbox" name="id" value=(id.simple()) autocomplete="off" aria-label=(text.bulk_select); }
+    html! { input type="checkbox" name="id" value=(id.simple()) aria-label=(text.bulk_select); }
 }
 
 /// The operations on what is ticked.
@@ -98,7 +98,7 @@ pub(super) fn bar(visit: &PageRequest) -> Markup {
             // What Enter in the note does.
             button name="do" value="note" hidden tabindex="-1" { (text.note_only) }
             span #bulk-count data-n=(text.bulk_selected) aria-live="polite" { (text.bulk_hint) }
-            label.choice #bulk-all hidden { input type="checkbox" autocomplete="off"; (text.bulk_all) }
+            label.choice #bulk-all hidden { input type="checkbox"; (text.bulk_all) }
             button.primary name="do" value="acknowledge" { (text.acknowledge) }
             button name="do" value="resolve" { (text.resolve) }
             span.row {

@@ -84,7 +84,8 @@ pub(super) async fn page(
         (chips(text, &query, &found.overview))
         (bulk::result(text, &query))
         @if may_select {
-            form method="post" action=(query.here()) { (list) (bulk::bar(&visit)) }
+            // Off: a browser must not tick again what was ticked before a page was loaded again.
+            form method="post" action=(query.here()) autocomplete="off" { (list) (bulk::bar(&visit)) }
         } @else { (list) }
     };
     Ok(layout::page(&visit, &frame, &content))
@@ -162,7 +163,7 @@ fn card(visit: &PageRequest, (incident, anomaly): &Entry, day: &Day) -> Markup {
             }
             p {
                 // The card has its colour.
-                @if !incident.severity.is_empty() { span.sev { (incident.severity) } " " }
+                @if !incident.severity.is_empty() { b.sev { (incident.severity) } " " }
                 (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
                 (parts::taken_by(text, incident)) " "
                 (mute::brief(visit, anomaly)) " " (stale::brief(visit, incident)) " "
@@ -202,8 +203,8 @@ pub(super) fn title<'a>(incident: &'a Incident, alert_name: &'a str) -> &'a str 
 /// Service and namespace, as far as they are known.
 pub(super) fn place(service: &str, namespace: &str) -> Markup {
     html! {
-        @if !service.is_empty() { span.svc { (service) } " " }
-        @if !namespace.is_empty() { span.ns { (namespace) } }
+        @if !service.is_empty() { b.svc { (service) } " " }
+        @if !namespace.is_empty() { b.ns { (namespace) } }
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) const fn level_class(level: Level) -> &'static str {
 
 /// A level: colour, symbol and word. The style sheet draws the symbol: a list says it fifty times.
 pub(super) fn level(text: &Text, level: Level) -> Markup {
-    html! { span.lv.(level_class(level)) { (level_word(text, level)) } }
+    html! { b.lv.(level_class(level)) { (level_word(text, level)) } }
 }
 
 /// A severity's class, by its rank; one that nobody knows has a class of its own.

@@ -99,16 +99,21 @@ async fn fill(h: &Harness, picture: &Picture) {
         .await;
     let incidents = run(&format!(
         "INSERT INTO incidents (id, anomaly_key, number, title, severity, status, labels, annotations, source, tier, tier_reason, frequency_stats, \
-            aggregated_count, aggregation_window_start, open_episodes, last_firing_at, opened_at, updated_at) \
+            aggregated_count, aggregation_window_start, open_episodes, last_firing_at, opened_at, updated_at, severity_order, level_order) \
         SELECT ID(), KEY(), 1 + g.n / 5000, 'Pod of service-' || (g.n % 50) || ' is crash looping', 'critical', \
             CASE WHEN g.n % 10000 < {} THEN 'OPEN' ELSE 'RESOLVED' END, \
             '{{\"alertname\": \"KubePodCrashLooping\", \"namespace\": \"prod\", \"pod\": \"checkout-6c9f7d\"}}'JSON, '{{\"summary\": \"Pod is crash looping\"}}'JSON, 'alertmanager', 1, '{{\"rule\":\"default\"}}', \
             ('{{\"anomaly_key\": \"k\", \"count_1h\": 1, \"count_24h\": ' || (g.n % 90) || ', \"count_7d\": 90, \"count_30d\": 200, \"first_seen\": null, \"last_seen\": null, \"escalation_level\": \"NONE\"}}')JSON, \
-            3, @T, 1, @T, @T, @T FROM SERIES(100000)",
+            3, @T, 1, @T, @T, @T, 10, 0 FROM SERIES(100000)",
         picture.unresolved
     ));
     h.execute(&incidents.replace("@N", &MANY.1.to_string()))
         .await;
+    h.execute(
+        "UPDATE incidents SET level_order = (SELECT CASE a.level WHEN 'PERMANENT_FIX' THEN 3 WHEN 'ESCALATE' THEN 2 \
+             WHEN 'REPEAT' THEN 1 ELSE 0 END FROM anomalies a WHERE a.key = incidents.anomaly_key)",
+    )
+    .await;
     h.execute("UPDATE anomalies SET newest_incident = (SELECT i.id FROM incidents i WHERE i.anomaly_key = anomalies.key ORDER BY i.number DESC LIMIT 1)").await;
     let occurrences = run(
         "INSERT INTO occurrences (id, counted_id, episode, anomaly_key, source, fingerprint, series, starts_at, occurred_at, last_seen_at, deliveries, labels) \
@@ -180,15 +185,19 @@ async fn a_hundred_thousand_incidents_and_two_hundred_open_pages_on_postgres() {
 }
 
 /// Lists that are looked at all day, whatever there is.
-const LISTS: [&str; 9] = [
+const LISTS: [&str; 13] = [
     "/incidents",
+    "/incidents?sort=level",
     "/incidents?sort=newest",
     "/incidents?sort=oldest",
+    "/incidents?severity=critical",
+    "/incidents?since=24h&namespace=team-7",
     "/incidents?level=PERMANENT_FIX",
     "/incidents?level=NONE",
     "/incidents?service=service-7&severity=critical",
     "/api/v1/incidents",
     "/api/v1/incidents?status=OPEN",
+    "/api/v1/incidents?sort=worst",
     "/api/v1/incidents?level=ESCALATE",
 ];
 /// What looks at everything that is unresolved.
