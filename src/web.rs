@@ -79,6 +79,10 @@ pub struct Ingress {
     pub late: Late,
     /// Who sends test messages, where notifiers are set up.
     pub test_sender: Option<TestSender>,
+    /// Wrong tokens by address.
+    attempts: Arc<attempts::Attempts>,
+    /// How deep the queues were lately.
+    depths: Arc<pages::Depths>,
     /// Deliveries with an unknown status, by source.
     unknown_statuses: Arc<LogThrottle<&'static str>>,
 }
@@ -98,6 +102,8 @@ impl Ingress {
             sources: SOURCES.into(),
             late,
             test_sender: None,
+            attempts: Arc::default(),
+            depths: Arc::default(),
             unknown_statuses: Arc::new(LogThrottle::new(UNKNOWN_STATUSES_SAID)),
         }
     }
@@ -107,10 +113,10 @@ impl Ingress {
 pub fn router(ingress: &Ingress) -> Router {
     let tracer = ingress.context.tracer.clone();
     let base = base::Base::of(&ingress.context.config);
-    let guard = Arc::new(auth::Guard::new(&ingress.context));
+    let guard = Arc::new(auth::Guard::new(ingress));
     let limit = ingress.context.config.limits.body;
     let takes = (&ingress.gate, &ingress.refusals);
-    let pages = pages::router(&ingress.context, takes, &guard);
+    let pages = pages::router(&ingress.context, takes, &guard, &ingress.depths);
     let (refusals, sources) = (ingress.refusals.clone(), Arc::clone(&ingress.sources));
     let api = api::routes()
         .route_layer(from_fn_with_state(ingress.clone(), idempotency::done_once))
@@ -141,8 +147,8 @@ pub fn router(ingress: &Ingress) -> Router {
         .with_state(ingress.clone())
         .merge(pages)
         .merge(mcp.unwrap_or_default());
-    if let Some(headers) = person::Headers::of(config) {
-        router = router.layer(from_fn_with_state(headers, person::identify));
+    if let Some(doorman) = person::Doorman::of(ingress) {
+        router = router.layer(from_fn_with_state(doorman, person::identify));
     }
     let router = router
         .layer(CatchPanicLayer::custom(problem::panicked))
@@ -255,7 +261,7 @@ mod tests {
             ..Config::default()
         };
         let ingress = Ingress::new(Context::open(config).await.unwrap(), Arc::default());
-        let guard = Arc::new(Guard::new(&ingress.context));
+        let guard = Arc::new(Guard::new(&ingress));
         let webhook = ingress.sources[0].paths[0];
         async fn mistaken() -> StatusCode {
             panic!("a mistake")

@@ -24,8 +24,10 @@ pub struct IdentitySettings {
     pub groups_header: Option<String>,
     /// Where the proxy is: a request from elsewhere that has one of the headers is refused.
     pub networks: Vec<Network>,
-    /// People and groups who may operate, or `*`. All others read.
+    /// People who may operate, or `*`. All others read, unless they are in one of `operator_groups`.
     pub operators: Vec<String>,
+    /// Groups whose members may operate.
+    pub operator_groups: Vec<String>,
 }
 
 impl IdentitySettings {
@@ -44,15 +46,17 @@ impl IdentitySettings {
     /// Whether the person of this name, in these groups, may operate.
     #[must_use]
     pub fn operates(&self, name: &str, groups: &[&str]) -> bool {
-        self.operators
-            .iter()
-            .any(|one| one == EVERYBODY || one == name || groups.contains(&one.as_str()))
+        // Each by its own list: whoever is called like a group is not in it.
+        let by_name = |one: &String| one == EVERYBODY || one == name;
+        let by_group = |one: &String| groups.contains(&one.as_str());
+        self.operators.iter().any(by_name) || self.operator_groups.iter().any(by_group)
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
         let Some(header) = &self.header else {
+            let operators = [&self.operators, &self.operator_groups];
             let others = self.groups_header.is_some() || !self.networks.is_empty();
-            return match others || !self.operators.is_empty() {
+            return match others || operators.iter().any(|list| !list.is_empty()) {
                 true => {
                     Err("identity.header must be set, or nothing else of [identity]".to_owned())
                 }
@@ -68,6 +72,22 @@ impl IdentitySettings {
                 );
             }
         }
+        if self.groups_header.is_none() && !self.operator_groups.is_empty() {
+            return Err(
+                "identity.operator_groups is set but identity.groups_header is not: no header names groups"
+                    .to_owned(),
+            );
+        }
+        if self
+            .operator_groups
+            .iter()
+            .any(|group| group.trim().is_empty() || group == EVERYBODY)
+        {
+            return Err(
+                "identity.operator_groups must name groups; for everybody, set identity.operators = [\"*\"]"
+                    .to_owned(),
+            );
+        }
         if self.networks.is_empty() {
             return Err(
                 "identity.header is set but identity.networks is not: name the addresses of the proxy, \
@@ -81,15 +101,41 @@ impl IdentitySettings {
 
 fn check_header(setting: &str, name: &str) -> Result<(), String> {
     // What browsers and clients send by themselves says nothing of a proxy.
-    const OTHERS: [HeaderName; 5] = [
+    const OTHERS: [HeaderName; 16] = [
+        header::ACCEPT,
+        header::ACCEPT_ENCODING,
+        header::ACCEPT_LANGUAGE,
         header::AUTHORIZATION,
+        header::CACHE_CONTROL,
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
         header::COOKIE,
+        header::FORWARDED,
         header::HOST,
         header::ORIGIN,
+        header::PROXY_AUTHORIZATION,
+        header::REFERER,
         header::USER_AGENT,
+        header::VIA,
+    ];
+    // What proxies write of addresses names nobody.
+    const OF_PROXIES: [&str; 6] = [
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-proto",
+        "x-forwarded-uri",
+        "x-real-ip",
     ];
     match HeaderName::from_str(name) {
-        Ok(name) if !OTHERS.contains(&name) => Ok(()),
+        Ok(name)
+            if !OTHERS.contains(&name)
+                && !OF_PROXIES.contains(&name.as_str())
+                && !name.as_str().starts_with("sec-") =>
+        {
+            Ok(())
+        }
         _ => Err(format!(
             "{setting} must be a header that only the proxy sets, such as X-Forwarded-Email"
         )),
@@ -217,13 +263,24 @@ mod tests {
         };
         assert!(set("").unwrap_err().contains("identity.networks"));
         assert!(set("networks = [\"0.0.0.0/0\"]").is_err());
-        let settings =
-            set("networks = [\"10.0.0.0/8\"]\noperators = [\"ann@x\", \"oncall\"]").unwrap();
+        let settings = set(
+            "networks = [\"10.0.0.0/8\"]\ngroups_header = \"X-Forwarded-Groups\"\n\
+                 operators = [\"ann@x\"]\noperator_groups = [\"oncall\"]",
+        )
+        .unwrap();
         let identity = settings.identity;
         assert!(identity.operates("ann@x", &[]) && identity.operates("bob@x", &["dev", "oncall"]));
         assert!(!identity.operates("bob@x", &["dev"]) && !identity.operates("*", &[]));
+        // A person is no group, and a group no person.
+        assert!(!identity.operates("oncall", &[]) && !identity.operates("bob@x", &["ann@x"]));
         for refused in [
             "[identity]\nheader = \"Cookie\"\nnetworks = [\"10.0.0.1\"]",
+            "[identity]\nheader = \"Referer\"\nnetworks = [\"10.0.0.1\"]",
+            "[identity]\nheader = \"X-Forwarded-For\"\nnetworks = [\"10.0.0.1\"]",
+            "[identity]\nheader = \"Sec-Fetch-Site\"\nnetworks = [\"10.0.0.1\"]",
+            "[identity]\noperator_groups = [\"oncall\"]",
+            "[identity]\nheader = \"X-A\"\nnetworks = [\"10.0.0.1\"]\noperator_groups = [\"oncall\"]",
+            "[identity]\nheader = \"X-A\"\ngroups_header = \"X-B\"\nnetworks = [\"10.0.0.1\"]\noperator_groups = [\"*\"]",
             "[identity]\nheader = \"a b\"\nnetworks = [\"10.0.0.1\"]",
             "[identity]\nnetworks = [\"10.0.0.1\"]",
         ] {

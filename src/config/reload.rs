@@ -1,6 +1,8 @@
 //! Settings that are read again while a process runs: which of them it goes on with, and which wait for a restart.
 
-use super::{Config, ConfigError, Difference};
+use std::path::{Path, PathBuf};
+
+use super::{Config, ConfigError, Difference, file};
 
 /// What a process goes on with after its settings were read again.
 #[derive(Debug)]
@@ -45,10 +47,32 @@ impl Difference {
 }
 
 impl Config {
+    /// The settings file that [`load`](Self::load) reads: `file`, else `tocsin.toml` in the working folder or one above
+    /// it. `None` if there is none.
+    #[must_use]
+    pub fn file(file: Option<&Path>) -> Option<PathBuf> {
+        file.map(Path::to_owned).or_else(file::usual)
+    }
+
+    /// Reads the settings again: what [`file`](Self::file) named at the start has to be there still, and to hold
+    /// something. A file that is being written looks empty for a moment.
+    ///
+    /// # Errors
+    /// The file is missing or holds no settings, or one is unknown, malformed, or does not go with another.
+    pub fn load_again(file: Option<&Path>) -> Result<Self, ConfigError> {
+        if let Some(file) = file {
+            file::check_exists(file)
+                .and_then(|()| file::check_filled(file))
+                .map_err(ConfigError::Refused)?;
+        }
+        Self::load(file)
+    }
+
     /// What a process with these settings goes on with when it reads `read`: all that can be reloaded, or nothing.
     ///
     /// # Errors
-    /// What can be reloaded does not go with what needs a restart.
+    /// What can be reloaded does not go with what needs a restart, or nobody would have to say who they are any more:
+    /// a file that is half written must not open a process to everybody.
     pub fn reload(&self, read: Self) -> Result<Reloaded, ConfigError> {
         let (changed, restart): (Vec<_>, Vec<_>) = self
             .differences(&read)
@@ -62,11 +86,26 @@ impl Config {
             let restart = restart.join(", ");
             ConfigError::Refused(format!("{why} (without a restart, which {restart} needs)"))
         })?;
+        if let Some(opened) = self.opened_by(&config) {
+            let why = format!("{opened}, which needs a restart");
+            return Err(ConfigError::Refused(why));
+        }
         Ok(Reloaded {
             config,
             changed,
             restart,
         })
+    }
+
+    /// What `read` lets everybody do that this does not.
+    fn opened_by(&self, read: &Self) -> Option<&'static str> {
+        if self.asks_who() && !read.asks_who() {
+            Some("without api_token, read_token and identity.header anybody could read and operate")
+        } else if !self.webhook_token.is_empty() && read.webhook_token.is_empty() {
+            Some("without webhook_token anybody could send alerts")
+        } else {
+            None
+        }
     }
 }
 
@@ -107,5 +146,25 @@ mod tests {
             error.ends_with("(without a restart, which listen needs)"),
             "{error}"
         );
+    }
+    #[test]
+    fn a_reload_takes_away_no_sign_in() {
+        let identity = "[identity]\nheader = \"X-Forwarded-Email\"\nnetworks = [\"10.0.0.1\"]";
+        for (running, read, is_refused) in [
+            ("api_token = \"planted\"", "", true),
+            ("read_token = \"planted\"", "language = \"en\"", true),
+            (identity, "", true),
+            ("webhook_token = \"planted\"", "", true),
+            ("api_token = \"planted\"", "api_token = \"another\"", false),
+            ("api_token = \"planted\"", identity, false),
+            ("", "api_token = \"planted\"", false),
+            ("", "", false),
+        ] {
+            let reloaded = reload(running, read);
+            assert_eq!(reloaded.is_err(), is_refused, "{running} {read}");
+            if let Err(error) = reloaded {
+                assert!(error.to_string().ends_with("needs a restart"), "{error}");
+            }
+        }
     }
 }

@@ -40,6 +40,8 @@ const RESTS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 const SHARE: u32 = 20;
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to count the unresolved incidents, which takes longer the more there are.
+const INCIDENTS: Duration = Duration::from_secs(5);
 /// Maximum age of a figure that is exported.
 const GOOD_FOR: Duration = Duration::from_secs(60);
 /// How often the log says that they are old.
@@ -171,7 +173,8 @@ impl Figures {
         tokio::join!(store, queue);
     }
 
-    /// Measures what is kept there; returns whether that was done. All of it is put into the metrics, or nothing.
+    /// Measures what is kept there; returns whether that was done. All of it is put into the metrics, or nothing; but
+    /// unresolved incidents may be left out.
     async fn measure(&self, stores: &Stores, metrics: &Metrics, kept: FigureStore) -> bool {
         let began = Instant::now();
         let look = async {
@@ -233,8 +236,6 @@ impl Figures {
         let last = routines::last(&stores.db, clock).await?;
         let canary = canaries::newest(db, SCHEDULE).await?;
         let watches = watches::all(db).await?;
-        let of_incidents = incidents::read(db, now).await?;
-        incidents::put(metrics, &of_incidents);
         for queue in QUEUES {
             let of_queue = standing.iter().find(|(name, ..)| name == queue);
             let (letters, oldest) = of_queue.map_or((0, now), |(_, letters, at)| (*letters, *at));
@@ -264,6 +265,19 @@ impl Figures {
             let age = ago.unwrap_or_else(|| self.began.elapsed());
             let age = age.as_secs_f64();
             metrics.schedule_seconds.get_or_create(&by).set(age);
+        }
+        // Last, and in a time of its own: all others are told without it. None is better than a wrong one.
+        match tokio::time::timeout(INCIDENTS, incidents::read(db, now)).await {
+            Ok(read) => incidents::put(metrics, &read?),
+            Err(_) => {
+                metrics.incidents.clear();
+                if let Some(more) = self.said.says(FigureStore::Store) {
+                    tracing::warn!(
+                        more,
+                        "counting unresolved incidents took more than {INCIDENTS:?}"
+                    );
+                }
+            }
         }
         Ok(())
     }

@@ -364,7 +364,7 @@ impl Metrics {
             drop(self.analyses.get_or_create(&ByAnalysis { outcome }));
         }
         self.forget_links();
-        for role in ["webhook", "read", "operate", "page", "telegram"] {
+        for role in ["webhook", "read", "operate", "page", "telegram", "proxy"] {
             drop(self.auth_failures.get_or_create(&ByRole { role }));
         }
     }

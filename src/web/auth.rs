@@ -21,9 +21,8 @@ use super::origin;
 use super::person::Person;
 use super::refusals::Refusals;
 use super::webhooks::{not_set_up, source_at};
-use super::{Problem, body};
+use super::{Ingress, Problem, body};
 use crate::config::Config;
-use crate::context::Context;
 use crate::domain::refusal::Code;
 use crate::sources::{NotSigned, Signature, Source};
 use crate::store::audit::Actor;
@@ -75,12 +74,13 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(context: &Context) -> Self {
+    pub(super) fn new(ingress: &Ingress) -> Self {
+        let context = &ingress.context;
         Self {
             config: Arc::clone(&context.config),
             metrics: context.metrics.clone(),
             clock: context.clock.clone(),
-            attempts: Arc::default(),
+            attempts: Arc::clone(&ingress.attempts),
         }
     }
 
@@ -282,7 +282,6 @@ async fn follow(
     next: Next,
 ) -> Result<Response, Problem> {
     let person = request.extensions().get::<Person>();
-    let person = person.filter(|_| bearer(request.headers()).is_none());
     let caller = Caller(Actor {
         token: match person {
             Some(person) => admit_person(guard, person, &request, only_reads)?,

@@ -59,6 +59,7 @@ use error::PageError;
 pub(crate) use error::for_people;
 use layout::Section;
 pub(super) use live::Stopping;
+pub(super) use queue_depths::Depths;
 use request::PageRequest;
 
 /// The navigation, from left to right.
@@ -100,7 +101,7 @@ struct Shared {
     totals: cached::StaleWhileRevalidate<crate::store::views::stats::StoredTotals>,
     /// To ask Redis how it is, where there is one.
     redis: std::sync::OnceLock<Option<Asking>>,
-    depths: queue_depths::Depths,
+    depths: Arc<Depths>,
 }
 
 /// The pages' routes.
@@ -108,14 +109,19 @@ pub(crate) fn router(
     context: &Context,
     (gate, refusals): (&Arc<Gate>, &Refusals),
     guard: &Arc<Guard>,
+    depths: &Arc<Depths>,
 ) -> Router {
+    let shared = Shared {
+        depths: Arc::clone(depths),
+        ..Shared::default()
+    };
     let pages = Pages {
         context: context.clone(),
         gate: Arc::clone(gate),
         refusals: refusals.clone(),
         guard: Arc::clone(guard),
         live: live::Live::new(context),
-        shared: Arc::default(),
+        shared: Arc::new(shared),
     };
     queue_depths::start(context, &pages.shared);
     Router::new()

@@ -37,24 +37,41 @@ const WRITE: Duration = Duration::from_secs(60);
 const SAID: Duration = Duration::from_secs(60);
 
 /// The routes that answer requests. Others can take their place while the process runs: a request that has begun is
-/// answered by those that it came to, the next one of the same connection by the new ones. Looking takes no lock.
+/// answered by those that it came to, the next one of the same connection by the new ones. Looking takes no lock. Pages
+/// that stay open end with the routes that they came to, and come again.
 #[derive(Clone, Debug)]
-pub struct Routes(Arc<ArcSwap<Router>>);
+pub struct Routes(Arc<ArcSwap<Generation>>);
+
+/// Routes, and their end.
+#[derive(Debug)]
+struct Generation {
+    router: Router,
+    ends: CancellationToken,
+}
+
+impl Generation {
+    fn new(router: Router) -> Self {
+        let ends = CancellationToken::new();
+        Self { router, ends }
+    }
+}
 
 impl From<Router> for Routes {
     fn from(router: Router) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(router)))
+        Self(Arc::new(ArcSwap::from_pointee(Generation::new(router))))
     }
 }
 
 impl Routes {
     /// Has requests answered by `router` from now on.
     pub fn replace(&self, router: Router) {
-        self.0.store(Arc::new(router));
+        let before = self.0.swap(Arc::new(Generation::new(router)));
+        before.ends.cancel();
     }
 
-    fn now(&self) -> Router {
-        Router::clone(&self.0.load())
+    fn now(&self) -> (Router, CancellationToken) {
+        let generation = self.0.load();
+        (generation.router.clone(), generation.ends.clone())
     }
 }
 
@@ -180,8 +197,10 @@ async fn talk(
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(whose.clone());
         // Live pages would stay open for as long as their readers.
-        request.extensions_mut().insert(Stopping(stopping.clone()));
-        routes.now().oneshot(request.map(Body::new))
+        let (router, ends) = routes.now();
+        let stop = stopping.clone();
+        request.extensions_mut().insert(Stopping { stop, ends });
+        router.oneshot(request.map(Body::new))
     });
     let stream = TokioIo::new(Box::pin(stream));
     let talk = http.serve_connection(stream, TowerToHyperService::new(service));

@@ -12,7 +12,7 @@ const GROUPS: &str = "x-forwarded-groups";
 /// Requests of these tests come from 127.0.0.1.
 fn behind(network: &str) -> impl FnOnce(&mut Config) {
     let identity = json!({"header": EMAIL, "groups_header": GROUPS, "networks": [network],
-                          "operators": ["ann@example.org", "oncall"]});
+                          "operators": ["ann@example.org"], "operator_groups": ["oncall"]});
     let identity: IdentitySettings = serde_json::from_value(identity).unwrap();
     move |config| config.identity = identity
 }
@@ -116,13 +116,7 @@ async fn the_header_of_anybody_but_the_proxy_is_refused_at_every_door() {
     })
     .await;
     let token = ("authorization", "Bearer operator-token-of-16");
-    for path in [
-        "/incidents",
-        "/api/v1/incidents",
-        "/mcp",
-        "/api/v1/alertmanager",
-        "/sign-in",
-    ] {
+    for path in ["/incidents", "/api/v1/incidents", "/mcp", "/sign-in"] {
         for said in [
             &[(EMAIL, "ann@example.org")][..],
             &[(GROUPS, "oncall"), token],
@@ -139,6 +133,22 @@ async fn the_header_of_anybody_but_the_proxy_is_refused_at_every_door() {
         )
         .await;
     assert!(answer.contains("untrusted_proxy"), "{answer}");
+    // Where no person matters, no alert is refused for it, and none is taken for it either.
+    for (path, expected) in [
+        ("/healthz", 200),
+        ("/metrics", 200),
+        ("/api/v1/alertmanager", 405),
+    ] {
+        let said = [(EMAIL, "ann@example.org"), (EMAIL, "bob@example.org")];
+        assert_eq!(
+            h.answer(Method::GET, path, &said).await.0,
+            expected,
+            "{path}"
+        );
+    }
+    let (_, metrics) = h.answer(Method::GET, "/metrics", &[]).await;
+    let counted = "tocsin_auth_failures_total{role=\"proxy\"} 9\n";
+    assert!(metrics.contains(counted), "{metrics}");
     // Without it, tokens are what they were.
     assert_eq!(
         h.answer(Method::GET, "/api/v1/incidents", &[token]).await.0,

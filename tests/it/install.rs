@@ -86,6 +86,11 @@ fn what_is_installed_runs_and_is_taken_away_again_but_for_changed_settings() {
     ] {
         assert!(found.contains(expected), "{expected} of {found:?}");
     }
+    // Listed is what is installed, whatever the sorting of the list left on the way.
+    let listed = fs::read_to_string(prefix.join("share/tocsin/installed")).unwrap();
+    for file in listed.lines() {
+        assert!(Path::new(file).exists(), "{file} is listed");
+    }
     let said = done(&run(
         Command::new(prefix.join("bin/tocsin")).arg("--version")
     ));
@@ -135,6 +140,34 @@ fn what_is_installed_runs_and_is_taken_away_again_but_for_changed_settings() {
     done(&run(&mut uninstall));
     assert_eq!(files(&prefix).len(), 1);
     assert!(!prefix.join("etc/tocsin").exists());
+}
+
+#[test]
+fn what_another_installed_is_not_replaced_and_no_odd_prefix_is_taken() {
+    let folder = folder();
+    let binary = stand_in(&folder);
+    let refused = |prefix: &Path| {
+        let mut command = install();
+        command.arg("--prefix").arg(prefix);
+        let output = run(command.arg("--binary").arg(&binary));
+        assert!(!output.status.success(), "{}", prefix.display());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for odd in ["a b", "a|b", "a&b", "a/../b", "a\nb", ".."] {
+        let said = refused(&folder.join(odd));
+        assert!(said.contains("--prefix may have"), "{odd}: {said}");
+    }
+    let prefix = folder.join("prefix");
+    let theirs = prefix.join("bin/tocsin");
+    fs::create_dir_all(prefix.join("bin")).unwrap();
+    fs::write(&theirs, "theirs").unwrap();
+    let said = refused(&prefix);
+    assert!(said.contains("bin/tocsin is there, and not by"), "{said}");
+    assert_eq!(
+        files(&prefix).into_iter().collect::<Vec<_>>(),
+        ["bin/tocsin"]
+    );
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
 }
 
 /// The metadata that cargo-deb reads.

@@ -124,8 +124,9 @@ async fn the_table_of_metrics_is_what_is_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn incidents_are_counted_from_their_opening_to_their_end() {
     let h = Harness::start(On::Sqlite).await;
-    h.send_and_drain(vec![alert("One", "a", h.now()), alert("Two", "a", h.now())])
-        .await;
+    let began = h.now();
+    let firing = ["One", "Two"].map(|name| alert(name, "a", began));
+    h.send_and_drain(firing.to_vec()).await;
     let incidents = h.incidents().await;
     let path = |n: usize, what: &str| {
         let id = incidents[n]["id"].as_str().unwrap();
@@ -137,8 +138,8 @@ async fn incidents_are_counted_from_their_opening_to_their_end() {
     h.post(&path(0, "acknowledge"), json!({})).await;
     h.post(&path(0, "resolve"), json!({})).await;
     let name = incidents[1]["alert_name"].as_str().unwrap();
-    h.send_and_drain(vec![resolved(alert(name, "a", h.now()), h.now())])
-        .await;
+    let over = resolved(alert(name, "a", began), h.now());
+    h.send_and_drain(vec![over]).await;
     h.send_and_drain(vec![alert("Three", "a", h.now())]).await;
     let metrics = h.metrics().await;
     let line = |of: &str| {

@@ -1,5 +1,7 @@
 //! SIGHUP: settings that are read again while the process runs.
 
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -127,6 +129,20 @@ async fn settings_are_reloaded_whole_or_not_at_all() {
     until("the same route", async || got(&second, "Refused").await).await;
     assert!(!got(&first, "Refused").await);
 
+    // Nor does a file that is gone, or one that is being written: without its settings there would be others, and no token.
+    std::fs::rename(&file, folder.join("aside.toml")).unwrap();
+    server.signal("HUP").unwrap();
+    let is_missed = async || {
+        server
+            .said()
+            .contains("nothing changed: cannot read settings file")
+    };
+    until("a reload without the file", is_missed).await;
+    std::fs::write(&file, "").unwrap();
+    server.signal("HUP").unwrap();
+    let is_empty = async || server.said().contains("tocsin.toml is empty");
+    until("a reload of an empty file", is_empty).await;
+
     // Put right, and the process stops as it always did.
     std::fs::write(&file, settings("webhook:first", "")).unwrap();
     server.signal("HUP").unwrap();
@@ -137,4 +153,27 @@ async fn settings_are_reloaded_whole_or_not_at_all() {
     server.signal("TERM").unwrap();
     assert!(server.ended().await.unwrap().success(), "{}", server.said());
     assert!(!server.said().contains("planted"), "{}", server.said());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_does_not_end_a_process_that_starts() {
+    let _turn = beside_others().await;
+    let folder = folder();
+    // A database that never answers: the process does not get any further.
+    let database = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = database.local_addr().unwrap();
+    let mut command = Command::new(program());
+    command
+        .arg("serve")
+        .current_dir(folder.path())
+        .env("TOCSIN_LISTEN", format!("127.0.0.1:{}", free_port()))
+        .env("TOCSIN_DATABASE_URL", format!("postgres://x@{address}/x"))
+        .env_remove("TOCSIN_REDIS_URL");
+    let mut server = Process::start("serve", command, folder.join("serve.log")).unwrap();
+    let came = tokio::task::spawn_blocking(move || database.accept().map(|(stream, _)| stream));
+    let _connection = tokio::time::timeout(PATIENCE, came).await.unwrap().unwrap();
+    server.signal("HUP").unwrap();
+    server.signal("TERM").unwrap();
+    let ended = server.ended().await.unwrap();
+    assert_eq!(ended.signal(), Some(15), "{ended}: {}", server.said());
 }

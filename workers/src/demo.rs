@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::run;
+use crate::stop::Hangup;
 
 /// What happened.
 const FORTNIGHT: &str = include_str!("demo/fortnight.toml");
@@ -67,7 +68,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     };
     let context = Context::open(config).await?;
     let ingress = run::ingress_of(&context);
-    let stop = run::stop_on_signal(&ingress, None)?.closing;
+    let stop = run::stop_on_signal(&ingress, Hangup::listen()?, None)?.closing;
     let address = on_this_computer(listener.local_addr()?);
     say(&welcome(&address, took));
     if !args.no_open && console::user_attended() {

@@ -28,6 +28,7 @@ use tocsin::time::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::awaited;
 use crate::notifiers::http::{HttpReceiver, Reads};
 use crate::notifiers::webhook::signature::Key;
 use crate::notifiers::{SendError, TOTAL_TIMEOUT};
@@ -171,6 +172,10 @@ async fn prepare(context: &Context, id: Uuid) -> Result<Option<Request>, JobErro
     let (incident, anomaly) = (&request.incident, &request.anomaly);
     let of = &request.execution;
     if let Some(reason) = hindered(context, &tx, of, (incident, anomaly), now).await? {
+        if reason == Reason::NoHook {
+            let why = format!("the hook {} is not set up for it", of.hook);
+            awaited::wait(of.wanted_at.unwrap_or(of.created_at), now, &why)?;
+        }
         note_failure(context, &tx, &request, (reason, None), now).await?;
         tx.commit().await?;
         return Ok(None);

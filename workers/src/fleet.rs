@@ -24,6 +24,8 @@ type Run = Pin<Box<dyn Future<Output = Result<(), WorkerError>> + Send>>;
 /// One worker of the fleet, ready to be started.
 pub struct Worker {
     queue: &'static str,
+    /// How long one of its jobs may take.
+    timeout: Duration,
     start: Box<dyn Fn(String) -> Started + Send + Sync>,
 }
 
@@ -51,6 +53,7 @@ impl Worker {
             policy: context.config.policy::<J>(),
             tracer: context.tracer.clone(),
         };
+        let timeout = parts.policy.timeout;
         let start = move |name: String| {
             let apalis = WorkerContext::new(&name);
             let (backend, running) = JobBackend::<J>::start(name, parts.clone());
@@ -66,6 +69,7 @@ impl Worker {
         };
         Self {
             queue: J::POLICY.queue,
+            timeout,
             start: Box::new(start),
         }
     }
@@ -76,10 +80,9 @@ impl Worker {
         self.queue
     }
 
-    /// Runs until `stop`; then stops fetching, lets what runs finish for as long as `drain`, and
-    /// gives back the rest.
-    async fn supervise(self, host: Arc<str>, stop: CancellationToken, drain: Duration) {
-        while !stop.is_cancelled() {
+    /// Runs until `ends`; then stops fetching, lets what runs finish, and gives back the rest.
+    async fn supervise(self, host: Arc<str>, ends: Ends) {
+        while !ends.ends.is_cancelled() {
             let name = format!("{host}-{}-{}", std::process::id(), Uuid::now_v7().simple());
             let Started {
                 apalis,
@@ -92,12 +95,15 @@ impl Worker {
                     running.finish().await;
                     tokio::time::sleep(RESTART).await;
                 }
-                () = stop.cancelled() => {
+                () = ends.ends.cancelled() => {
                     running.stop();
                     // Fails only if it is stopping already.
                     let _ = apalis.stop();
-                    if tokio::time::timeout(drain, run).await.is_err() {
-                        tracing::warn!(queue = self.queue, "jobs still run after {drain:?} (queue.drain): releasing them to other workers");
+                    tokio::select! {
+                        _ = &mut run => {}
+                        (after, what) = ends.patience(self.timeout) => {
+                            tracing::warn!(queue = self.queue, "jobs still run after {after:?} ({what}): releasing them to other workers");
+                        }
                     }
                     running.finish().await;
                 }
@@ -106,16 +112,69 @@ impl Worker {
     }
 }
 
+/// When workers end, and how long what they do may take then.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    /// They fetch nothing more: others take their place, or the process stops.
+    pub ends: CancellationToken,
+    /// The process stops, with or after that.
+    pub stop: CancellationToken,
+    /// How long what runs may take when the process stops.
+    pub drain: Duration,
+}
+
+impl Ends {
+    /// Returns when what runs has had its time: where others take the place of its worker, the whole time of its
+    /// queue; where the process stops, `drain`.
+    async fn patience(&self, timeout: Duration) -> (Duration, &'static str) {
+        let whole = timeout.max(self.drain);
+        tokio::select! {
+            () = self.stop.cancelled() => {
+                tokio::time::sleep(self.drain).await;
+                (self.drain, "queue.drain")
+            }
+            () = tokio::time::sleep(whole) => (whole, "the timeout of the queue"),
+        }
+    }
+}
+
 /// Runs `workers` until `stop`; returns when all of them have drained.
 pub async fn run(workers: Vec<Worker>, stop: CancellationToken, drain: Duration) {
+    let ends = stop.clone();
+    run_until(workers, Ends { ends, stop, drain }).await;
+}
+
+/// The same until they end as `ends` says.
+pub async fn run_until(workers: Vec<Worker>, ends: Ends) {
     let host: Arc<str> = host().into();
     let mut fleet = JoinSet::new();
     for worker in workers {
-        fleet.spawn(worker.supervise(Arc::clone(&host), stop.clone(), drain));
+        fleet.spawn(worker.supervise(Arc::clone(&host), ends.clone()));
     }
     while let Some(ended) = fleet.join_next().await {
         if let Err(error) = ended {
             tracing::error!("a worker's task panicked: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_runs_has_its_whole_time_at_a_reload_and_less_at_a_stop() {
+        let ms = Duration::from_millis;
+        let ends = Ends {
+            ends: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            drain: ms(10),
+        };
+        assert_eq!(ends.patience(ms(30)).await.0, ms(30));
+        // The process stops while workers that were replaced still finish.
+        let (hour, stops) = (Duration::from_secs(3600), ends.stop.clone());
+        let stop = async { stops.cancel() };
+        let ((after, _), ()) = tokio::join!(ends.patience(hour), stop);
+        assert_eq!(after, ms(10));
     }
 }

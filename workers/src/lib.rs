@@ -1,6 +1,7 @@
 //! Tocsin's workers: the fleet on one screen, and the program around it.
 
 pub mod analyze;
+mod awaited;
 mod canary;
 pub mod cli;
 pub mod clock;

@@ -3,24 +3,27 @@
 //! | promise | how |
 //! |---|---|
 //! | all or nothing | the new settings are read and checked before anything is made of them |
-//! | no alert waits, and none is lost | workers and routes are made anew; those that there were finish what they do |
+//! | no alert waits, and none is lost | workers and routes are made anew; those that there were finish what they do. What needs settings that only other processes have waits for them |
+//! | authentication is never lost by a reload | without the file that was read at the start, or with nothing in it, nothing is reloaded; nor is it if nobody would be asked who they are any more |
 //! | one pass, one request has the same settings from its beginning to its end | each has the context that it began with |
 //! | what came of it is seen | log, `tocsin_config_last_reload_successful` |
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tocsin::config::{Config, Reloaded};
 use tocsin::context::Context;
 use tocsin::web::{self, Ingress, Routes};
 use tocsin_workers::test_sender;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Reads the settings again whenever it is asked to.
 pub(crate) struct Reload {
+    /// The one that was read at the start.
     file: Option<PathBuf>,
     ingress: Ingress,
     routes: Option<Routes>,
@@ -29,10 +32,10 @@ pub(crate) struct Reload {
 
 impl Reload {
     /// For a process that was started with `file`, and answers with `routes` if it has an ingress.
-    pub(crate) fn new(file: Option<PathBuf>, ingress: Ingress, routes: Option<Routes>) -> Self {
+    pub(crate) fn new(file: Option<&Path>, ingress: Ingress, routes: Option<Routes>) -> Self {
         let (newest, _) = watch::channel(ingress.context.clone());
         Self {
-            file,
+            file: Config::file(file),
             ingress,
             routes,
             newest,
@@ -58,7 +61,7 @@ impl Reload {
         let (file, running) = (self.file.clone(), Arc::clone(&self.ingress.context.config));
         // Files are read that may be on a slow disk.
         let reloaded = tokio::task::spawn_blocking(move || {
-            let read = Config::load(file.as_deref())?;
+            let read = Config::load_again(file.as_deref())?;
             running.reload(read)
         });
         match reloaded.await {
@@ -81,7 +84,10 @@ impl Reload {
             );
         }
         if changed.is_empty() {
-            tracing::info!("settings were read again: nothing changed that can be reloaded");
+            tracing::info!(
+                "settings were read again: nothing changed that can be reloaded; variables of the environment are \
+                 read at the start only"
+            );
         } else {
             for warning in config.warnings() {
                 tracing::warn!("{warning}");
@@ -104,28 +110,88 @@ impl Reload {
     }
 }
 
-/// Runs what `start` makes of the context until `stop`, and makes it anew whenever there are other settings. What there
-/// was gets its own stop, and ends beside the new.
-pub(crate) async fn follow<F>(
-    mut newest: watch::Receiver<Context>,
+/// The pause before something that panicked is started again.
+const RESTART: Duration = Duration::from_secs(1);
+
+/// Runs what `start` makes of the context until `stop`, and makes it anew whenever there are other settings, or when it
+/// panics. What there was gets its own stop, and ends beside the new.
+pub(crate) async fn follow<T, F>(
+    what: &str,
+    mut newest: watch::Receiver<T>,
     stop: CancellationToken,
-    start: impl Fn(Context, CancellationToken) -> F,
+    start: impl Fn(T, CancellationToken) -> F,
 ) where
+    T: Clone,
     F: Future<Output = ()> + Send + 'static,
 {
     let mut running = JoinSet::new();
     while !stop.is_cancelled() {
         let context = newest.borrow_and_update().clone();
         let ends = stop.child_token();
-        running.spawn(start(context, ends.clone()));
+        let started = running.spawn(start(context, ends.clone())).id();
         tokio::select! {
-            changed = newest.changed() => if changed.is_err() {
-                stop.cancelled().await;
-            },
+            () = changed(&mut newest) => {}
+            () = panicked(what, &mut running, started) => {
+                tokio::select! {
+                    () = tokio::time::sleep(RESTART) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
             () = stop.cancelled() => {}
         }
         ends.cancel();
-        while running.try_join_next().is_some() {}
     }
     while running.join_next().await.is_some() {}
+}
+
+/// Returns when there is another context. Where there will be none any more, never.
+async fn changed<T>(newest: &mut watch::Receiver<T>) {
+    if newest.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Returns when the task has panicked. That it ends by itself is as it should be: it may have nothing to do.
+async fn panicked(what: &str, running: &mut JoinSet<()>, task: Id) {
+    loop {
+        match running.join_next().await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::error!("{what} panicked: {error}");
+                if error.id() == task {
+                    return;
+                }
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_panics_is_started_again_and_what_ends_is_not() {
+        let (starts, stop) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
+        let (newest, changes) = watch::channel(());
+        let start = |(), ends: CancellationToken| {
+            let (starts, stop) = (Arc::clone(&starts), stop.clone());
+            async move {
+                match starts.fetch_add(1, Ordering::SeqCst) {
+                    0 => panic!("a mistake"),
+                    // As where no button can be pressed.
+                    1 => stop.cancel(),
+                    _ => ends.cancelled().await,
+                }
+            }
+        };
+        let followed = follow("it", changes, stop.clone(), start);
+        let ended = tokio::time::timeout(Duration::from_secs(9), followed).await;
+        assert!(ended.is_ok());
+        assert_eq!(starts.load(Ordering::SeqCst), 2);
+        drop(newest);
+    }
 }

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::reload::{Reload, follow};
-use crate::stop::Stop;
+use crate::stop::{Hangup, Stop};
 
 /// Options of `work`.
 #[derive(clap::Args)]
@@ -57,18 +57,20 @@ fn bounds(config: &Config) -> ConnectionLimits {
 /// Everything in one process. Its workers go on while its ingress does: there may be no other process for
 /// what that takes.
 pub(crate) async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
+    let hangup = Hangup::listen()?;
     let listener = bind(config.listen).await?;
     let context = Context::open(config).await?;
     let ingress = with_gate(&context);
     let asked = Arc::new(sync::Notify::new());
-    let stop = stop_on_signal(&ingress, Some(&asked))?.closing;
+    let stop = stop_on_signal(&ingress, hangup, Some(&asked))?.closing;
     print_welcome(&context.config, listener.local_addr()?);
     let routes = Routes::from(web::router(&ingress));
-    let reload = Reload::new(file, ingress.clone(), Some(routes.clone()));
-    let fleet = follow(reload.newest(), stop.clone(), |context, ends| async move {
-        let fleet = work_on(&context, workers(&context), ends.clone());
-        tokio::join!(fleet, Box::pin(poller::run(context.clone(), ends)));
-    });
+    let reload = Reload::new(file.as_deref(), ingress.clone(), Some(routes.clone()));
+    let fleet = worked(reload.newest(), stop.clone(), None);
+    let presses = polled(reload.newest(), stop.clone());
+    let fleet = async {
+        tokio::join!(Box::pin(fleet), presses);
+    };
     let mut parts = JoinSet::new();
     parts.spawn(reload.run(asked, stop.clone()));
     Box::pin(serve_until(stop, (listener, routes), ingress, fleet, parts)).await
@@ -81,6 +83,37 @@ pub(crate) fn work_on(
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     fleet::run(workers, stop, context.config.queue.drain.0)
+}
+
+/// Works on the chosen queues, or on all, with the newest settings until `stop`.
+async fn worked(
+    newest: sync::watch::Receiver<Context>,
+    stop: CancellationToken,
+    chosen: Option<Vec<String>>,
+) {
+    let start = |context: Context, ends| {
+        let (stop, chosen) = (stop.clone(), chosen.clone());
+        async move {
+            let mut workers = workers(&context);
+            if let Some(chosen) = chosen {
+                workers.retain(|worker| chosen.iter().any(|queue| queue == worker.queue()));
+            }
+            let drain = context.config.queue.drain.0;
+            fleet::run_until(workers, fleet::Ends { ends, stop, drain }).await;
+        }
+    };
+    follow("the workers", newest, stop.clone(), start).await;
+}
+
+/// Asks Telegram for button presses with the newest settings until `stop`. What fails there stops no worker.
+async fn polled(newest: sync::watch::Receiver<Context>, stop: CancellationToken) {
+    follow(
+        "the poller of button presses",
+        newest,
+        stop,
+        |context, ends| Box::pin(poller::run(context, ends)),
+    )
+    .await;
 }
 
 /// Serves and works until it is asked to stop; `parts` run beside it.
@@ -113,16 +146,17 @@ pub(crate) async fn serve_until(
 /// An ingress alone.
 pub(crate) async fn ingress(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     refuse_embedded(&config, "ingress")?;
+    let hangup = Hangup::listen()?;
     let listener = bind(config.listen).await?;
     let context = Context::open(config).await?;
     let ingress = with_gate(&context);
     let asked = Arc::new(sync::Notify::new());
-    let stop = stop_on_signal(&ingress, Some(&asked))?.closing;
+    let stop = stop_on_signal(&ingress, hangup, Some(&asked))?.closing;
     tracing::info!("listening on http://{}", listener.local_addr()?);
 
     let mut parts = JoinSet::new();
     let routes = Routes::from(web::router(&ingress));
-    let reload = Reload::new(file, ingress.clone(), Some(routes.clone()));
+    let reload = Reload::new(file.as_deref(), ingress.clone(), Some(routes.clone()));
     parts.spawn(reload.run(asked, stop.clone()));
     watch_gate(&mut parts, &ingress, &stop);
     measure_figures(&mut parts, &context, &stop);
@@ -146,15 +180,16 @@ pub(crate) async fn work(
     args: WorkArgs,
 ) -> anyhow::Result<()> {
     refuse_embedded(&config, "work")?;
+    let hangup = Hangup::listen()?;
     let metrics_listen = config.metrics_listen;
     let context = Context::open(config).await?;
     let health = with_gate(&context);
     let asked = Arc::new(sync::Notify::new());
-    let stop = stop_on_signal(&health, Some(&asked))?.stopping;
+    let stop = stop_on_signal(&health, hangup, Some(&asked))?.stopping;
     let drained = CancellationToken::new();
 
     let mut parts = JoinSet::new();
-    let reload = Reload::new(file, health.clone(), None);
+    let reload = Reload::new(file.as_deref(), health.clone(), None);
     let newest = reload.newest();
     parts.spawn(reload.run(asked, stop.clone()));
     if let Some(address) = metrics_listen {
@@ -174,20 +209,16 @@ pub(crate) async fn work(
         .queues
         .unwrap_or_else(|| QUEUES.map(str::to_owned).to_vec());
     tracing::info!("working on queues: {}", chosen.join(", "));
-    let fleet = follow(newest, stop.clone(), |context, ends| {
-        let chosen = chosen.clone();
-        async move {
-            let mut workers = workers(&context);
-            workers.retain(|worker| chosen.iter().any(|queue| queue == worker.queue()));
-            let fleet = work_on(&context, workers, ends.clone());
-            let presses = async {
-                if chosen.iter().any(|queue| queue == Notify::POLICY.queue) {
-                    Box::pin(poller::run(context.clone(), ends)).await;
-                }
-            };
-            tokio::join!(fleet, presses);
+    let takes_presses = chosen.iter().any(|queue| queue == Notify::POLICY.queue);
+    let fleet = worked(newest.clone(), stop.clone(), Some(chosen));
+    let presses = async {
+        if takes_presses {
+            polled(newest, stop).await;
         }
-    });
+    };
+    let fleet = async {
+        tokio::join!(Box::pin(fleet), presses);
+    };
     Box::pin(fleet).await;
     drained.cancel();
     parts.join_all().await;
@@ -199,10 +230,11 @@ pub(crate) async fn work(
 /// SIGHUP asks for a `reload`, where there is one.
 pub(crate) fn stop_on_signal(
     ingress: &Ingress,
+    hangup: Hangup,
     reload: Option<&Arc<sync::Notify>>,
 ) -> anyhow::Result<Stop> {
     let delay = ingress.context.config.stop.delay.0;
-    Stop::on_signal(Arc::clone(&ingress.gate), delay, reload.cloned())
+    Stop::on_signal(Arc::clone(&ingress.gate), delay, hangup, reload.cloned())
 }
 
 fn refuse_embedded(config: &Config, command: &str) -> anyhow::Result<()> {

@@ -18,6 +18,25 @@ pub(crate) struct Stop {
     pub(crate) closing: CancellationToken,
 }
 
+/// SIGHUP, from the moment that it is made: until then it ends the process.
+pub(crate) struct Hangup {
+    signal: Signal,
+    had_terminal: bool,
+}
+
+impl Hangup {
+    /// Listens. Do so before anything that takes long: who reloads all processes of a fleet may reach one that starts.
+    ///
+    /// # Errors
+    /// The system does not allow it.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            signal: signal(SignalKind::hangup())?,
+            had_terminal: stdin().is_terminal(),
+        })
+    }
+}
+
 impl Stop {
     /// Told by SIGTERM, closing `delay` later; SIGINT, from a person at a terminal, does not wait. A second signal
     /// ends the process at once. SIGHUP asks for a `reload`, or tells likewise where there is none to ask for, and
@@ -25,13 +44,13 @@ impl Stop {
     pub(crate) fn on_signal(
         gate: Arc<Gate>,
         delay: Duration,
+        hangup: Hangup,
         reload: Option<Arc<Notify>>,
     ) -> anyhow::Result<Self> {
         let mut signals = Signals {
             reload,
-            had_terminal: stdin().is_terminal(),
+            hangup,
             term: signal(SignalKind::terminate())?,
-            hup: signal(SignalKind::hangup())?,
             int: signal(SignalKind::interrupt())?,
         };
         let stop = Self {
@@ -61,9 +80,8 @@ impl Stop {
 
 struct Signals {
     reload: Option<Arc<Notify>>,
-    had_terminal: bool,
+    hangup: Hangup,
     term: Signal,
-    hup: Signal,
     int: Signal,
 }
 
@@ -74,8 +92,8 @@ impl Signals {
             tokio::select! {
                 _ = self.term.recv() => return SignalKind::terminate(),
                 _ = self.int.recv() => return SignalKind::interrupt(),
-                _ = self.hup.recv() => {
-                    let has_hung_up = self.had_terminal && !stdin().is_terminal();
+                _ = self.hangup.signal.recv() => {
+                    let has_hung_up = self.hangup.had_terminal && !stdin().is_terminal();
                     match &self.reload {
                         Some(reload) if !has_hung_up => reload.notify_one(),
                         _ => return SignalKind::hangup(),

@@ -36,9 +36,23 @@ const BEHIND: usize = 64;
 /// How often a silent connection is shown to be alive.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// Says when the server stops, so that connections that never end by themselves do.
-#[derive(Clone, Debug)]
-pub(in crate::web) struct Stopping(pub(in crate::web) CancellationToken);
+/// Says when connections end that never do by themselves.
+#[derive(Clone, Debug, Default)]
+pub(in crate::web) struct Stopping {
+    /// The server stops.
+    pub(in crate::web) stop: CancellationToken,
+    /// Other routes take the place of those that the request came to: who may look is asked again.
+    pub(in crate::web) ends: CancellationToken,
+}
+
+impl Stopping {
+    async fn cancelled(&self) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = self.ends.cancelled() => {}
+        }
+    }
+}
 
 /// What changed.
 #[derive(Debug, Default)]
@@ -266,7 +280,7 @@ pub(super) async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, PageError> {
     let ids = query.ids.split(',').filter_map(|id| id.parse().ok());
     let open = pages.live.open(ids.take(WATCHED).collect(), query.of);
-    let stop = stop.map_or_else(CancellationToken::new, |Extension(Stopping(stop))| stop);
+    let stop = stop.map_or_else(Stopping::default, |Extension(stop)| stop);
     let state = (open, stop, query.new, true);
     let stream = futures::stream::unfold(state, |(mut open, stop, new, first)| async move {
         if first {

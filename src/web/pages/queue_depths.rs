@@ -23,7 +23,7 @@ pub(super) struct DepthSample {
 
 /// The looks of the last hour.
 #[derive(Debug, Default)]
-pub(super) struct Depths(Mutex<VecDeque<DepthSample>>);
+pub(in crate::web) struct Depths(Mutex<VecDeque<DepthSample>>);
 
 impl Depths {
     /// Oldest first.

@@ -21,6 +21,7 @@ use super::card::{card, recommend};
 use super::context::NotifyContext;
 use super::permit::SendPermit;
 use super::{digest, mute, notice};
+use crate::awaited;
 use crate::notifiers::{Card, Message, Notifier, SendSlot, TOTAL_TIMEOUT};
 
 /// The message to send.
@@ -151,7 +152,8 @@ pub(super) async fn claim<'a>(
         return Ok(None);
     }
     let Some(notifier) = ctx.notifier(&row.channel) else {
-        let why = format!("the channel {} is no longer configured", row.channel);
+        let why = format!("the channel {} is not configured", row.channel);
+        awaited::wait(row.owed_since, now, &why)?;
         return give_up(tx, &row, why).await;
     };
     let place = ctx.place(notifier)?;
