@@ -59,7 +59,7 @@ pub async fn play_into(
 ) -> anyhow::Result<Vec<Value>> {
     let instance = Box::pin(Instance::start(config, scenario.begins, folder)).await?;
     let player = Player::new(scenario, instance, None::<fn(&Entry)>);
-    let (_, firing) = player.finish().await?;
+    let (_, firing) = Box::pin(player.finish()).await?;
     let sent = firing.iter().filter(|(_, firing)| firing.is_sent);
     let sent = sent.flat_map(|(name, firing)| {
         let kind = &scenario.alerts[name];
