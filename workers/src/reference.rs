@@ -81,7 +81,7 @@ mod tests {
         manual(Cli::command(), &args).unwrap();
         for (page, says) in [
             ("tocsin", "tocsin\\-incidents"),
-            ("tocsin-incidents-acknowledge", "Acknowledge an incident"),
+            ("tocsin-incidents-acknowledge", "Acknowledge incidents"),
             ("tocsin-migrate-down", "Revert"),
         ] {
             let text = std::fs::read_to_string(folder.join(format!("{page}.1"))).unwrap();
