@@ -129,10 +129,14 @@ pub fn description() -> Value {
         ("muted", json!({"type": "boolean"})),
         ("unheard", json!({"type": "boolean"})),
         ("older_than", json!({"type": "string"})),
+        ("severity", json!({"type": "string", "pattern": "\\S"})),
     ];
     let incidents = &mut document["components"]["schemas"]["Incidents"];
     incidents["anyOf"] = all_or_some(&ways);
     incidents["properties"]["status"]["enum"] = json!(["OPEN", "ANALYZING", "ACKNOWLEDGED", null]);
+    let bulk = &mut document["components"]["schemas"]["BulkOperation"];
+    bulk["allOf"] = named_or_selected(&ways);
+    bulk["properties"]["status"]["enum"] = json!(["OPEN", "ANALYZING", "ACKNOWLEDGED", null]);
     // A list of one may be that one.
     let definition = &mut document["components"]["schemas"]["PlaybookDefinition"]["properties"];
     for (_, field) in definition.as_object_mut().into_iter().flatten() {
@@ -160,6 +164,28 @@ fn all_or_some(filters: &[(&str, Value)]) -> Value {
     none.insert("all".to_owned(), json!({"const": true}));
     let all = json!({"required": ["all"], "properties": none});
     filters.iter().map(some).chain([all]).collect()
+}
+
+/// A change of several names them, or selects them by these; a note says something.
+fn named_or_selected(filters: &[(&str, Value)]) -> Value {
+    let mut named =
+        json!({"ids": {"minItems": 1}, "all": {"const": false}, "dry_run": {"const": false}});
+    let of_filters = filters.iter().map(|(name, _)| *name);
+    for name in of_filters.chain(["as_of", "cursor"]) {
+        named[name] = json!({"type": "null"});
+    }
+    let mut ways = vec![json!({"required": ["ids"], "properties": named})];
+    if let Value::Array(mut selected) = all_or_some(filters) {
+        for way in &mut selected {
+            way["properties"]["ids"] = json!({"maxItems": 0});
+        }
+        ways.append(&mut selected);
+    }
+    let noted = json!({"type": "string", "pattern": "\\S"});
+    json!([{"anyOf": ways}, {"anyOf": [
+        {"properties": {"action": {"enum": ["acknowledge", "resolve", "mute"]}}},
+        {"required": ["note"], "properties": {"action": {"const": "note"}, "note": noted}},
+    ]}])
 }
 
 /// Serves this description.

@@ -47,15 +47,15 @@ pub(in crate::web) struct IncidentQuery {
     /// Resolved in this way.
     resolved_by: Option<ResolvedBy>,
     /// Opened at this time or later: a time (RFC 3339), or how long ago, for instance `24h`.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w)|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$")]
     since: Option<Moment>,
     /// Opened at this time or earlier, likewise.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,6}(ms|s|m|h|d|w)|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$")]
     until: Option<Moment>,
-    /// In which order.
-    #[param(default = "newest")]
+    /// In which order; the newest first if none is given.
+    #[param(inline)]
     sort: Option<Sort>,
-    /// Start of the page: `next_cursor` of the previous page, which had the same order.
+    /// Start of the page: `next_cursor` of the previous page. That of another order leads to the first page.
     #[param(pattern = "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]{1,19}\\.[0-9a-f]{32})?$")]
     cursor: Option<String>,
     /// Maximum number of entries.
@@ -78,7 +78,8 @@ pub(in crate::web) async fn list(
 ) -> Result<Json<Page<View>>, Problem> {
     let limit = paging::limit(query.limit)?;
     let sort = query.sort.unwrap_or(Sort::Newest);
-    let before = paging::cursor(query.cursor.as_deref(), |cursor| place(sort, cursor))?;
+    let start = paging::cursor(query.cursor.as_deref(), |cursor| start(sort, cursor))?;
+    let before = start.and_then(|Start(place)| place);
     let now = ingress.context.clock.now();
     let filter = query.filter(now);
     // These orders look at all that matches.
@@ -138,11 +139,15 @@ impl fmt::Display for Place {
     }
 }
 
-/// Reads what a [`Place`] was written as.
-fn place(sort: Sort, cursor: &str) -> Option<Place> {
-    let mark = match Place::is_id(sort) {
-        true => Mark(0, paging::uuid(cursor)?),
-        false => Mark::read(cursor).filter(|mark| mark.is_of(sort))?,
+/// Where a page begins: behind a place, or at the first incident.
+struct Start(Option<Place>);
+
+/// Reads what a [`Place`] was written as; one of another order leads to the first page.
+fn start(sort: Sort, cursor: &str) -> Option<Start> {
+    let mark = match (paging::uuid(cursor), Mark::read(cursor)) {
+        (None, None) => return None,
+        (Some(id), _) => Place::is_id(sort).then_some(Mark(0, id)),
+        (None, mark) => mark.filter(|mark| !Place::is_id(sort) && mark.is_of(sort)),
     };
-    Some(Place(sort, mark))
+    Some(Start(mark.map(|mark| Place(sort, mark))))
 }
