@@ -46,7 +46,7 @@ impl IdentitySettings {
     /// Whether the person of this name, in these groups, may operate.
     #[must_use]
     pub fn operates(&self, name: &str, groups: &[&str]) -> bool {
-        // Each by its own list: whoever is called like a group is not in it.
+        // Names and groups have lists of their own: a person with the name of a group is not its member.
         let by_name = |one: &String| one == EVERYBODY || one == name;
         let by_group = |one: &String| groups.contains(&one.as_str());
         self.operators.iter().any(by_name) || self.operator_groups.iter().any(by_group)

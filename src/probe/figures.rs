@@ -266,7 +266,7 @@ impl Figures {
             let age = age.as_secs_f64();
             metrics.schedule_seconds.get_or_create(&by).set(age);
         }
-        // Last, and in a time of its own: all others are told without it. None is better than a wrong one.
+        // Read last, with a limit of its own: if it is slow, only these figures are missing.
         match tokio::time::timeout(INCIDENTS, incidents::read(db, now)).await {
             Ok(read) => incidents::put(metrics, &read?),
             Err(_) => {

@@ -2,7 +2,7 @@
 //! not say then tells nothing of repairs.
 //!
 //! Verdicts that were given before a silence was noticed are given again. That follows one pass after the silence was
-//! written, so that whoever gave one meanwhile has either seen the silence or is seen.
+//! written: a verdict that was given meanwhile either took the silence into account or is found then.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -97,7 +97,7 @@ pub async fn open(db: &impl ConnectionTrait) -> Result<BTreeMap<String, Timestam
 }
 
 /// When what sends alerts of this source with these labels, as incidents have them, was silent between these moments:
-/// from when, and to when. Tocsin's own alerts come whoever is silent.
+/// from when, and to when. Tocsin's own alerts need no source.
 pub async fn of(
     db: &impl ConnectionTrait,
     source: &str,

@@ -13,7 +13,7 @@ use crate::store::views::stats::{self, Unresolved};
 use crate::telemetry::metrics::{ByIncident, BySource, Metrics};
 use crate::time::Timestamp;
 
-/// The statuses that are told apart; `open` includes incidents that are analyzed.
+/// The statuses that are counted; `open` includes incidents that are being analyzed.
 const STATUSES: [&str; 2] = ["open", "acknowledged"];
 const LEVELS: [(Level, &str); 4] = [
     (Level::None, "none"),

@@ -1,5 +1,5 @@
 //! Figures of the process itself, as Prometheus' own clients name them. They are read from `/proc` when somebody asks;
-//! where there is none, as on macOS, only the start is told.
+//! where there is none, as on macOS, there is only the start time.
 
 use std::fmt;
 
