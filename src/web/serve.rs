@@ -46,12 +46,12 @@ pub struct Routes(Arc<ArcSwap<Generation>>);
 #[derive(Debug)]
 struct Generation {
     router: Router,
-    ends: CancellationToken,
+    ends: Arc<CancellationToken>,
 }
 
 impl Generation {
     fn new(router: Router) -> Self {
-        let ends = CancellationToken::new();
+        let ends = Arc::default();
         Self { router, ends }
     }
 }
@@ -69,9 +69,9 @@ impl Routes {
         before.ends.cancel();
     }
 
-    fn now(&self) -> (Router, CancellationToken) {
+    fn now(&self) -> (Router, Arc<CancellationToken>) {
         let generation = self.0.load();
-        (generation.router.clone(), generation.ends.clone())
+        (generation.router.clone(), Arc::clone(&generation.ends))
     }
 }
 
@@ -192,13 +192,14 @@ async fn talk(
     routes: Routes,
     stop: CancellationToken,
 ) {
-    let (stopping, whose) = (stop.clone(), anonymous.clone());
+    // To clone a token takes its lock; requests share what points to it.
+    let (stopping, whose) = (Arc::new(stop.clone()), anonymous.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(whose.clone());
         // Live pages would stay open for as long as their readers.
         let (router, ends) = routes.now();
-        let stop = stopping.clone();
+        let stop = Arc::clone(&stopping);
         request.extensions_mut().insert(Stopping { stop, ends });
         router.oneshot(request.map(Body::new))
     });

@@ -40,9 +40,9 @@ const ALIVE: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug, Default)]
 pub(in crate::web) struct Stopping {
     /// The server stops.
-    pub(in crate::web) stop: CancellationToken,
+    pub(in crate::web) stop: Arc<CancellationToken>,
     /// Other routes take the place of those that the request came to: who may look is asked again.
-    pub(in crate::web) ends: CancellationToken,
+    pub(in crate::web) ends: Arc<CancellationToken>,
 }
 
 impl Stopping {
