@@ -15,8 +15,8 @@ use crate::store::mutes::{self, Mute};
 use crate::store::{anomalies, cards, levels};
 use crate::time::Timestamp;
 
-/// Incidents whose cards say that their anomaly is muted, at most: the newest.
-const CARDS: u64 = 20;
+/// Incidents of an anomaly whose cards say that it is muted, at most: the newest.
+const CARDS: i64 = 20;
 
 /// A mute to record.
 #[derive(Clone, Debug)]
@@ -110,17 +110,7 @@ pub(super) async fn mute_each_in(
         why: why.clone(),
     };
     mutes::set_each(tx, keys, &mute, now).await?;
-    let mut follow_up = FollowUp::default();
-    let edited = context.config.edits();
-    if !edited.is_empty() {
-        let of_each: Vec<_> = keys.iter().map(|key| (key.clone(), None)).collect();
-        let mut shown = levels::concerned(tx, &of_each).await?;
-        shown.extend(asked_on);
-        shown.sort_unstable();
-        shown.dedup();
-        follow_up.edits = cards::mark_edits(tx, &shown, &edited, now).await?;
-    }
-    Ok(follow_up)
+    show(tx, context, keys, asked_on, now).await
 }
 
 /// Unmutes it in a transaction. The card of the incident that this was `asked_on` says so, too.
@@ -159,7 +149,7 @@ pub async fn end(context: &Context, key: &str) -> Result<(), OperationError> {
     Ok(())
 }
 
-/// Writes it, and marks the cards of the anomaly's incidents, which say so.
+/// Writes it, and has the cards of the anomaly's incidents say so.
 async fn set(
     tx: &DatabaseTransaction,
     context: &Context,
@@ -169,14 +159,29 @@ async fn set(
     now: Timestamp,
 ) -> Result<(Model, FollowUp), OperationError> {
     let anomaly = mutes::set(tx, key, mute).await?;
+    let key = key.to_owned();
+    let follow_up = show(tx, context, &[key], asked_on.as_slice(), now).await?;
+    Ok((anomaly, follow_up))
+}
+
+/// Marks the cards of the newest incidents of these anomalies, and of those that it was asked on.
+async fn show(
+    tx: &DatabaseTransaction,
+    context: &Context,
+    keys: &[String],
+    asked_on: &[Uuid],
+    now: Timestamp,
+) -> Result<FollowUp, OperationError> {
     let mut follow_up = FollowUp::default();
     let edited = context.config.edits();
     if !edited.is_empty() {
-        let mut shown = mutes::shown(tx, key, CARDS).await?;
+        let mut shown = levels::unresolved(tx, keys, CARDS).await?;
         shown.extend(asked_on);
+        shown.sort_unstable();
+        shown.dedup();
         follow_up.edits = cards::mark_edits(tx, &shown, &edited, now).await?;
     }
-    Ok((anomaly, follow_up))
+    Ok(follow_up)
 }
 
 async fn lock(

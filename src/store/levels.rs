@@ -108,8 +108,12 @@ pub async fn seen(
     })
 }
 
-/// The newest [`KEPT_RIGHT`] unresolved incidents of each of these anomalies.
-async fn unresolved(db: &impl ConnectionTrait, keys: &[String]) -> Result<Vec<Uuid>, DbErr> {
+/// The newest `most` unresolved incidents of each of these anomalies.
+pub async fn unresolved(
+    db: &impl ConnectionTrait,
+    keys: &[String],
+    most: i64,
+) -> Result<Vec<Uuid>, DbErr> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -127,7 +131,7 @@ async fn unresolved(db: &impl ConnectionTrait, keys: &[String]) -> Result<Vec<Uu
         }
     };
     let rows = Rows::new().text("key", keys.iter().cloned());
-    let sql = rows.statement(backend, sql, [Value::from(KEPT_RIGHT)]);
+    let sql = rows.statement(backend, sql, [Value::from(most)]);
     let found = db.query_all_raw(sql).await?;
     found.iter().map(|row| row.try_get("", "id")).collect()
 }
@@ -139,7 +143,7 @@ pub async fn concerned(
     anomalies: &[(String, Option<Uuid>)],
 ) -> Result<Vec<Uuid>, DbErr> {
     let keys: Vec<String> = anomalies.iter().map(|(key, _)| key.clone()).collect();
-    let mut concerned = unresolved(db, &keys).await?;
+    let mut concerned = unresolved(db, &keys, KEPT_RIGHT).await?;
     concerned.extend(anomalies.iter().filter_map(|(_, newest)| *newest));
     concerned.sort_unstable();
     concerned.dedup();

@@ -9,11 +9,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::rows::Rows;
-use crate::domain::aggregation::Status;
 use crate::domain::level::Level;
 use crate::domain::messages::Suppression;
 use crate::entity::anomalies::{ActiveModel, Column, Entity, Model};
-use crate::entity::incidents;
 use crate::time::Timestamp;
 
 /// A mute, as it is set.
@@ -100,21 +98,6 @@ pub async fn over(
         .column(Column::Key)
         .filter(Column::MutedUntil.lte(now))
         .order_by_asc(Column::Key)
-        .limit(limit)
-        .into_tuple()
-        .all(db)
-        .await
-}
-
-/// The incidents of an anomaly that are not resolved, newest first.
-pub async fn shown(db: &impl ConnectionTrait, key: &str, limit: u64) -> Result<Vec<Uuid>, DbErr> {
-    use incidents::Column;
-    incidents::Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::AnomalyKey.eq(key))
-        .filter(Column::Status.ne(Status::Resolved))
-        .order_by_desc(Column::Number)
         .limit(limit)
         .into_tuple()
         .all(db)
