@@ -22,6 +22,7 @@ pub mod press;
 pub mod queue;
 pub mod recount;
 pub mod repair;
+pub mod reply;
 
 pub use crate::outbox::FollowUp;
 pub use error::{Conflict, Invalid, OperationError, Resource};

@@ -832,6 +832,8 @@ texts! {
     pressed_stranger
     pressed_unknown
     pressed_gone
+    reply_noted
+    reply_no_card
     analysis
     an_pending
     an_none

@@ -46,6 +46,7 @@ mod m037_source_watches;
 mod m038_made_silences;
 mod m039_notes;
 mod m040_silent_sources;
+mod m041_message_ids;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -93,6 +94,7 @@ impl MigratorTrait for Migrator {
             Box::new(m038_made_silences::Migration),
             Box::new(m039_notes::Migration),
             Box::new(m040_silent_sources::Migration),
+            Box::new(m041_message_ids::Migration),
         ]
     }
 }

@@ -24,6 +24,7 @@ use crate::store::views::incident_list::Entry;
 use crate::time::Timestamp;
 pub use bulk::{Asked, BulkAction, Changes, Item, Outcome, Which, apply};
 pub use many::{Resolved, Selection, resolve_many};
+pub(super) use note::lock_and_note;
 pub use note::{NewNote, note};
 
 /// An incident after an operation.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
+use super::channels::chat_of;
 use super::notifications::{CLAIM, COUNTED};
 use super::rows::{Rows, statement};
 use crate::entity::notifications::Model;
@@ -106,6 +107,35 @@ pub async fn answered(tx: &impl ConnectionTrait, row: &Model) -> Result<Option<S
         }
     };
     found.map(|row| row.try_get("", "message_id")).transpose()
+}
+
+/// The incident that Telegram's message `id` in the chat shows: of a card the one that continues on it. The chat is named
+/// by its number, and by `@name` if it has one.
+pub async fn incident_of(
+    db: &impl ConnectionTrait,
+    (chat, name): (i64, Option<&str>),
+    id: i64,
+) -> Result<Option<Uuid>, DbErr> {
+    let (chat, id) = (chat.to_string(), id.to_string());
+    // Of a group that moved, messages are named with the chat that they are in.
+    let moved = format!("{chat}/{id}");
+    let sql = "SELECT channel, message_id, COALESCE(shows_id, incident_id) AS shown FROM notifications \
+               WHERE message_id IN ($1, $2) AND channel LIKE 'telegram:%' \
+                   AND kind NOT IN ('digest', 'report', 'playbook') ORDER BY id DESC";
+    let values = [Value::from(id), Value::from(moved.clone())];
+    let sql = statement(db.get_database_backend(), sql, values);
+    for row in db.query_all_raw(sql).await? {
+        let channel: String = row.try_get("", "channel")?;
+        let channel = chat_of(&channel).trim_start_matches("telegram:");
+        let is_named = channel.strip_prefix('@').zip(name);
+        let is_there = row.try_get::<String>("", "message_id")? == moved
+            || channel == chat
+            || is_named.is_some_and(|(one, other)| one.eq_ignore_ascii_case(other));
+        if is_there {
+            return row.try_get("", "shown").map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// Locks all messages about an incident in a channel, in order: until when each but this one is claimed, and the

@@ -13,15 +13,19 @@ use crate::store::presses::Answer;
 /// How long Telegram may wait for a press before it answers.
 const POLL: Duration = Duration::from_secs(25);
 /// How long any answer may take beside that.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes that are read of an answer. Telegram's repeats the message and stays below.
 pub(super) const ANSWER_MAX: usize = 256 * 1024;
-/// The most bytes of an answer with updates: up to a hundred presses, each with its message.
-const UPDATES_MAX: usize = 4 << 20;
+/// The most updates of an answer, and its most bytes: each may have two messages of 4,096 characters, their buttons and
+/// their formats. More would be asked for again and again.
+const UPDATES: usize = 50;
+const UPDATES_MAX: usize = 16 << 20;
 /// The longest text of an answer to a press, in characters.
 const TEXT_MAX: usize = 200;
-/// The updates that are asked for.
-const WANTED: [&str; 1] = ["callback_query"];
+/// The updates that are asked for. What was written and then edited is none of them.
+const WANTED: [&str; 2] = ["callback_query", "message"];
+/// The reaction to a reply that became a note: a writing hand.
+const NOTED: &str = "\u{270d}";
 
 /// A message to be written.
 #[derive(Clone, Copy, Debug)]
@@ -89,14 +93,14 @@ impl Bot {
         self.done("editMessageText", &body, within).await.map(drop)
     }
 
-    /// Waits for presses from `next` on, for 25 seconds at most.
+    /// Waits for presses and replies from `next` on, for 25 seconds at most.
     ///
     /// # Errors
     /// See [`TelegramError`].
     pub async fn updates(&self, next: i64) -> Result<Vec<Update>, TelegramError> {
         let body = json!({
             "offset": next,
-            "limit": 100,
+            "limit": UPDATES,
             "timeout": POLL.as_secs(),
             "allowed_updates": WANTED,
         });
@@ -135,7 +139,21 @@ impl Bot {
         shown.map(drop)
     }
 
-    /// Has presses sent to `url`, with `secret` in each request.
+    /// Shows that a reply became a note, by a reaction to it.
+    ///
+    /// # Errors
+    /// See [`TelegramError`]. A chat may allow no reactions.
+    pub async fn react(&self, chat: i64, message: i64) -> Result<(), TelegramError> {
+        let body = json!({
+            "chat_id": chat,
+            "message_id": message,
+            "reaction": [{"type": "emoji", "emoji": NOTED}],
+        });
+        let shown = self.done("setMessageReaction", &body, TIMEOUT).await;
+        shown.map(drop)
+    }
+
+    /// Has presses and replies sent to `url`, with `secret` in each request.
     ///
     /// # Errors
     /// See [`TelegramError`].
@@ -145,7 +163,7 @@ impl Bot {
         set.map(drop).map_err(|error| error.without(&[secret]))
     }
 
-    /// Has presses wait to be asked for.
+    /// Has presses and replies wait to be asked for.
     ///
     /// # Errors
     /// See [`TelegramError`].

@@ -1,5 +1,5 @@
-//! Button presses: one of all processes polls Telegram for them and does their operations; where a webhook
-//! is configured, it is registered instead.
+//! Button presses, and replies to cards: one of all processes polls Telegram for them and does their operations; where a
+//! webhook is configured, it is registered instead.
 //!
 //! A lease in the store decides which process polls: it is held for [`presses::LEASE`], and renewed while
 //! Telegram is waited for. A press is recorded after its operation: after a crash in between, the next
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Bot, Class, Query, TelegramError, press};
+use super::{Bot, CardReply, Class, Query, TelegramError, Update, note, press, show};
 use crate::config::Updates;
 use crate::context::Context;
 use crate::operations::press::PressError;
@@ -35,7 +35,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The outcome of one poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Poll {
-    /// The number of presses that were handled.
+    /// The number of presses and replies that were handled.
     Done(usize),
     /// Another process asks.
     Elsewhere,
@@ -152,18 +152,17 @@ impl Poller {
         }
         let (mut done, mut reached, mut failed) = (0, None, None);
         for update in answer? {
-            if let Some(query) = update.query {
-                match Box::pin(self.take(query)).await {
-                    Ok(()) => done += 1,
-                    Err(failure) => {
-                        failed = Some(failure);
-                        break;
-                    }
+            let (id, taken) = (update.id, Box::pin(self.take(update)).await);
+            match taken {
+                Ok(is_done) => done += usize::from(is_done),
+                Err(failure) => {
+                    failed = Some(failure);
+                    break;
                 }
             }
             // Below what was asked for, its numbers have begun anew: asked for the old one, Telegram
             // would hand the same out for ever.
-            reached = reached.max(Some(update.id.saturating_add(1)));
+            reached = reached.max(Some(id.saturating_add(1)));
         }
         if let Some(reached) = reached.filter(|reached| *reached != next) {
             let db = self.context.db.write();
@@ -175,17 +174,26 @@ impl Poller {
         }
     }
 
-    /// One press. What the store will never take is left out, or nothing after it would be done.
-    async fn take(&mut self, query: Query) -> Result<(), PollError> {
-        let reply = match press(&self.context, &query).await {
-            Ok(reply) => reply,
-            Err(PressError::Store(error)) if cause(&error) != Cause::Store => {
-                tracing::error!("skipping a button press: {error}");
-                return Ok(());
-            }
-            Err(failed) => return Err(failed.into()),
-        };
+    /// One update. What the store will never take is left out, or nothing after it would be done. Returns whether it was
+    /// a press or a reply to the bot.
+    async fn take(&mut self, update: Update) -> Result<bool, PollError> {
         while self.answers.try_join_next().is_some() {}
+        let taken = match (update.query, update.reply) {
+            (Some(query), _) => self.take_press(query).await,
+            (None, Some(reply)) if reply.is_to(self.bot.name()) => self.take_reply(reply).await,
+            (None, _) => return Ok(false),
+        };
+        match taken {
+            Err(PressError::Store(error)) if cause(&error) != Cause::Store => {
+                tracing::error!("skipping a button press or a reply: {error}");
+            }
+            taken => taken?,
+        }
+        Ok(true)
+    }
+
+    async fn take_press(&mut self, query: Query) -> Result<(), PressError> {
+        let reply = press(&self.context, &query).await?;
         let bot = self.bot.clone();
         self.answers.spawn(async move {
             let answered = bot.answer(&query.id, &reply.answer).await;
@@ -198,6 +206,19 @@ impl Poller {
                 tracing::debug!("cannot answer a button press: {error}");
             }
         });
+        Ok(())
+    }
+
+    async fn take_reply(&mut self, reply: CardReply) -> Result<(), PressError> {
+        let shown = note(&self.context, self.bot.name(), &reply).await?;
+        let (bot, text) = (self.bot.clone(), self.context.config.language.text());
+        if let Some(shown) = shown {
+            self.answers.spawn(async move {
+                if let Err(error) = show(&bot, text, &reply, &shown).await {
+                    tracing::debug!("cannot answer a reply: {error}");
+                }
+            });
+        }
         Ok(())
     }
 

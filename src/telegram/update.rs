@@ -1,12 +1,15 @@
-//! An update about a press, as far as it is read:
-//! <https://core.telegram.org/bots/api#callbackquery>. All the rest is left out, and so is an update
-//! that is none of a press.
+//! An update about a press or a reply, as far as it is read:
+//! <https://core.telegram.org/bots/api#callbackquery>, <https://core.telegram.org/bots/api#message>. All the rest is
+//! left out, and so is an update that is none of the two.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 /// The longest name that is kept of a stranger, in characters.
 const NAME: usize = 64;
+
+/// The longest note, in characters.
+const NOTE: usize = 4_096;
 
 /// One update.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,42 @@ pub struct Update {
     pub id: i64,
     /// The press in it, if there is one.
     pub query: Option<Query>,
+    /// The reply in it, if there is one.
+    pub reply: Option<CardReply>,
+}
+
+/// A reply to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct CardReply {
+    /// Its number in the chat.
+    pub message_id: i64,
+    /// The chat.
+    pub chat: Chat,
+    /// Who wrote it.
+    pub from: Person,
+    /// What it says; beneath a picture, `caption` does.
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    caption: Option<String>,
+    /// The topic that it is in.
+    #[serde(default)]
+    pub message_thread_id: Option<i64>,
+    /// Whether that is one of a forum; another thread is only what follows a message.
+    #[serde(default)]
+    pub is_topic_message: bool,
+    /// What it replies to.
+    pub reply_to_message: Answered,
+}
+
+/// The message that a reply is to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Answered {
+    /// Its number in the chat.
+    pub message_id: i64,
+    /// Who wrote it.
+    #[serde(default)]
+    from: Option<Person>,
 }
 
 /// A button that was pressed.
@@ -32,7 +71,7 @@ pub struct Query {
     pub data: Option<String>,
 }
 
-/// The Telegram user who pressed.
+/// A Telegram user.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Person {
     /// Their number.
@@ -56,6 +95,9 @@ pub struct Message {
 pub struct Chat {
     /// Its number.
     pub id: i64,
+    /// The name that it is found by, if it is public.
+    #[serde(default)]
+    pub username: Option<String>,
 }
 
 impl Update {
@@ -67,7 +109,36 @@ impl Update {
             .get("callback_query")
             .and_then(|query| Query::deserialize(query).ok())
             .filter(|query| !query.id.is_empty() && query.id.len() <= 256);
-        Some(Self { id, query })
+        let reply = value
+            .get("message")
+            .and_then(|message| CardReply::deserialize(message).ok());
+        Some(Self { id, query, reply })
+    }
+}
+
+impl CardReply {
+    /// Whether it replies to a message of the bot with this number. In a forum's topic each message replies to the one
+    /// that began the topic.
+    #[must_use]
+    pub fn is_to(&self, bot: &str) -> bool {
+        let answered = &self.reply_to_message;
+        let begins_topic = self.message_thread_id == Some(answered.message_id);
+        let from = answered.from.as_ref();
+        !(self.is_topic_message && begins_topic)
+            && from.is_some_and(|from| from.id.to_string() == bot)
+    }
+
+    /// What it says. A picture alone says nothing. Telegram's texts are shorter than the longest note.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let text = self.text.as_deref().or(self.caption.as_deref());
+        let text = text.unwrap_or_default().replace('\0', "\u{fffd}");
+        text.chars().take(NOTE).collect()
+    }
+
+    /// The topic that an answer to it belongs to.
+    pub(super) fn topic(&self) -> Option<i64> {
+        self.message_thread_id.filter(|_| self.is_topic_message)
     }
 }
 
@@ -88,6 +159,52 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_reply_is_to_the_bot_and_in_a_topic_not_to_its_beginning() {
+        let read = |message: Value| {
+            let update = json!({"update_id": 7, "message": message});
+            Update::read(&update).unwrap().reply
+        };
+        let message = json!({
+            "message_id": 9, "date": 0, "from": {"id": 42, "is_bot": false},
+            "chat": {"id": -100, "type": "supergroup", "username": "ops"}, "text": "a\u{0}b",
+            "reply_to_message": {"message_id": 3, "from": {"id": 77, "is_bot": true}, "text": "a card"},
+        });
+        let with = |name: &str, value: Value| {
+            let mut message = message.clone();
+            message[name] = value;
+            read(message)
+        };
+        let reply = read(message.clone()).unwrap();
+        assert_eq!(reply.said(), "a\u{fffd}b");
+        assert!(reply.is_to("77") && !reply.is_to("7") && !reply.is_to(""));
+        assert_eq!(reply.topic(), None);
+        let by_nobody = with("reply_to_message", json!({"message_id": 3})).unwrap();
+        assert!(!by_nobody.is_to("77"));
+
+        let in_topic = |thread: i64| {
+            let mut message = message.clone();
+            message["is_topic_message"] = true.into();
+            message["message_thread_id"] = thread.into();
+            read(message).unwrap()
+        };
+        assert!(!in_topic(3).is_to("77"));
+        assert!(in_topic(2).is_to("77"));
+        assert_eq!(in_topic(2).topic(), Some(2));
+
+        let mut picture = message.clone();
+        picture["caption"] = picture["text"].take();
+        assert_eq!(read(picture).unwrap().said(), "a\u{fffd}b");
+        assert_eq!(with("text", Value::Null).unwrap().said(), "");
+        let long = with("text", "é".repeat(NOTE + 1).into()).unwrap().said();
+        assert_eq!(long.chars().count(), NOTE);
+
+        let plain = json!({"message_id": 9, "from": {"id": 42}, "chat": {"id": 1}, "text": "hi"});
+        assert_eq!(read(plain), None);
+        let edited = json!({"update_id": 7, "edited_message": message});
+        assert_eq!(Update::read(&edited).unwrap().reply, None);
+    }
 
     #[test]
     fn a_press_is_read_and_anything_else_is_left_out() {

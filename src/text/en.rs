@@ -826,6 +826,8 @@ pub static EN: Text = Text {
     pressed_stranger: "You are not authorized. Your Telegram user ID is {user}: ask for it to be added to telegram.people.",
     pressed_unknown: "This button has expired.",
     pressed_gone: "This incident no longer exists.",
+    reply_noted: "The note was added.",
+    reply_no_card: "This message shows no incident that Tocsin knows. No note was added.",
     // What is known of an incident's past.
     analysis: "Analysis",
     an_pending: "Analysis in progress.",

@@ -825,6 +825,8 @@ pub static ZH_TW: Text = Text {
     pressed_stranger: "您未獲授權。您的 Telegram 使用者 ID 是 {user}，請管理員將它加入 telegram.people。",
     pressed_unknown: "此按鈕已失效。",
     pressed_gone: "該事件已不存在。",
+    reply_noted: "已新增備註。",
+    reply_no_card: "這則訊息沒有對應到 Tocsin 已知的事件，未新增備註。",
     // What is known of an incident's past.
     analysis: "分析",
     an_pending: "分析進行中。",

@@ -1,4 +1,4 @@
-//! Presses of buttons, as Telegram sends them.
+//! Presses of buttons and replies to cards, as Telegram sends them.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -8,16 +8,16 @@ use super::anonymous::mark_known;
 use super::auth::Guard;
 use super::{Ingress, Problem, body};
 use crate::operations::press::PressError;
-use crate::telegram::{self, Bot, Query, Reply, Update};
+use crate::telegram::{self, Bot, CardReply, Query, Reply, Update};
 
-/// Bytes of an update: a message with its buttons, and who pressed.
+/// Bytes of an update: a message with its buttons and who pressed, or two messages.
 const BYTES: usize = 256 << 10;
 /// What Telegram says who it is with.
 const SECRET: &str = "x-telegram-bot-api-secret-token";
 
-/// Receives button presses from Telegram.
+/// Receives button presses and replies to cards from Telegram.
 ///
-/// Executes the operation and answers the press in the response. Telegram re-sends failed presses.
+/// Executes the operation and answers the press in the response. A reply becomes a note. Telegram re-sends what failed.
 #[utoipa::path(
     post,
     path = "/telegram",
@@ -49,12 +49,36 @@ pub(super) async fn take(
         ));
     }
     let update: Value = body::json_within(request.into_body(), BYTES).await?;
-    let Some(query) = Update::read(&update).and_then(|update| update.query) else {
+    let Some(update) = Update::read(&update) else {
+        return Ok(Json(json!({})));
+    };
+    let Some(query) = update.query else {
+        if let Some(reply) = update.reply {
+            note(&ingress, reply).await?;
+        }
         return Ok(Json(json!({})));
     };
     let reply = telegram::press(&ingress.context, &query).await?;
     show(&ingress, &query, &reply);
     Ok(Json(telegram::as_response(&query, &reply)))
+}
+
+/// Writes a note, and shows that beside the response: Telegram does not say whether the chat allows what a response asks
+/// for.
+async fn note(ingress: &Ingress, reply: CardReply) -> Result<(), Problem> {
+    let Ok(Some(bot)) = Bot::of(&ingress.context.config) else {
+        return Ok(());
+    };
+    let text = ingress.context.config.language.text();
+    let shown = telegram::note(&ingress.context, bot.name(), &reply).await?;
+    if let Some(shown) = shown {
+        tokio::spawn(async move {
+            if let Err(error) = telegram::show(&bot, text, &reply, &shown).await {
+                tracing::debug!("cannot answer a reply: {error}");
+            }
+        });
+    }
+    Ok(())
 }
 
 /// Shows other buttons, beside the answer: a response can say one thing.

@@ -2,6 +2,7 @@
 
 mod poller_crash;
 mod polling;
+mod replies;
 mod webhook;
 
 use std::time::Duration;

@@ -40,19 +40,31 @@ pub async fn note(
 ) -> Result<Model, OperationError> {
     let new = new.ok_or(Invalid::EmptyNote)?;
     let tx = context.db.begin().await?;
-    let key = key_of(&tx, id).await?;
-    let locked = anomalies::lock(&tx, &key).await?;
-    let (_, now) = locked.ok_or(OperationError::NotFound(Resource::Incident))?;
-    // Read again: it may have been deleted before the lock.
-    key_of(&tx, id).await?;
-    let now = context.clock.of_store(now);
-    let (ids, _) = note_in(&tx, actor, &[id], new, now).await?;
+    let ids = lock_and_note(&tx, context, actor, id, new).await?;
     let written = match ids.first() {
         Some(id) => notes::find(&tx, *id).await?,
         None => None,
     };
     tx.commit().await?;
     written.ok_or(OperationError::NotFound(Resource::Incident))
+}
+
+/// Writes a note about an incident whose anomaly is not locked yet. Returns the note's id.
+pub(in crate::operations) async fn lock_and_note(
+    tx: &DatabaseTransaction,
+    context: &Context,
+    actor: &Actor,
+    id: Uuid,
+    new: NewNote<'_>,
+) -> Result<Vec<Uuid>, OperationError> {
+    let key = key_of(tx, id).await?;
+    let locked = anomalies::lock(tx, &key).await?;
+    let (_, now) = locked.ok_or(OperationError::NotFound(Resource::Incident))?;
+    // Read again: it may have been deleted before the lock.
+    key_of(tx, id).await?;
+    let now = context.clock.of_store(now);
+    let (ids, _) = note_in(tx, actor, &[id], new, now).await?;
+    Ok(ids)
 }
 
 /// Writes the same note about incidents whose anomalies are locked. Returns the notes' ids, and the incidents about

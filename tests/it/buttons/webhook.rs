@@ -72,6 +72,22 @@ on_all! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_is_sent_with_the_secret_is_a_note() {
+    let h = Harness::start_with(crate::harness::On::Sqlite, by_webhook).await;
+    h.send_and_drain(vec![firing("a", h.now())]).await;
+    let update = h.telegram.presses.reply(ALICE, 1, "the cable is out");
+    assert_eq!(h.sent(None, &update).await.0, 401);
+    for _ in 0..2 {
+        assert_eq!(h.sent(Some(SECRET), &update).await, (200, json!({})));
+    }
+    assert_eq!(h.sql("SELECT count(*) FROM notes").await, 1);
+    while h.telegram.presses.reactions().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    h.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_secret_nothing_is_done() {
     let on = crate::harness::On::Sqlite;
     let mut h = Harness::start_with(on, guarded).await;
@@ -141,7 +157,7 @@ async fn the_telegram_webhook_is_registered() {
     let set = h.telegram.presses.webhook().unwrap();
     assert_eq!(set["url"], "https://tocsin.example.org/api/v1/telegram");
     assert_eq!(set["secret_token"], SECRET);
-    assert_eq!(set["allowed_updates"], json!(["callback_query"]));
+    assert_eq!(set["allowed_updates"], json!(["callback_query", "message"]));
     // A process that is about to be replaced may take it away: it is said again until this one stops.
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     assert!(!announcing.is_finished());

@@ -1,4 +1,4 @@
-//! Buttons, as Telegram has them pressed: kept until they are asked for, or until a webhook takes them.
+//! Buttons, as Telegram has them pressed, and replies: kept until they are asked for, or until a webhook takes them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +27,8 @@ struct Received {
     asking: usize,
     answers: Vec<Value>,
     keyboards: Vec<Value>,
+    reactions: Vec<i64>,
+    allows_no_reaction: bool,
     webhook: Option<Value>,
     refusals: VecDeque<u16>,
 }
@@ -47,6 +49,37 @@ impl Presses {
             "data": data,
         });
         self.say(json!({"callback_query": query}))
+    }
+
+    /// Somebody replies to message `to` of the bot in the chat; returns the update that tells of it.
+    pub fn reply(&self, user: i64, to: i64, text: &str) -> Value {
+        let number = self.seen().number + 1;
+        let chat = json!({"id": -100, "type": "supergroup"});
+        let message = json!({
+            "message_id": 1000 + number,
+            "date": 0,
+            "chat": chat,
+            "from": {"id": user, "is_bot": false, "first_name": "X", "username": "somebody"},
+            "text": text,
+            "reply_to_message": {
+                "message_id": to,
+                "date": 0,
+                "chat": chat,
+                "from": {"id": 1, "is_bot": true, "first_name": "Tocsin"},
+                "text": "a card",
+            },
+        });
+        self.say(json!({"message": message}))
+    }
+
+    /// From now on the chat allows no reactions.
+    pub fn allow_no_reaction(&self) {
+        self.seen().allows_no_reaction = true;
+    }
+
+    /// The messages that were reacted to, in order.
+    pub fn reactions(&self) -> Vec<i64> {
+        self.seen().reactions.clone()
     }
 
     /// An update, whatever is in it.
@@ -114,6 +147,7 @@ pub fn router(presses: &Presses) -> Router {
         .route("/{bot}/getUpdates", post(get_updates))
         .route("/{bot}/answerCallbackQuery", post(answer))
         .route("/{bot}/editMessageReplyMarkup", post(keyboard))
+        .route("/{bot}/setMessageReaction", post(react))
         .route("/{bot}/setWebhook", post(set_webhook))
         .route("/{bot}/deleteWebhook", post(delete_webhook))
         .with_state(presses.clone())
@@ -142,7 +176,10 @@ async fn get_updates(State(presses): State<Presses>, Json(body): Json<Value>) ->
         if seen.webhook.is_some() || seen.asking > 0 {
             return refusal(409, "Conflict: terminated by other getUpdates request");
         }
-        assert_eq!(body["allowed_updates"], json!(["callback_query"]));
+        assert_eq!(
+            body["allowed_updates"],
+            json!(["callback_query", "message"])
+        );
         assert_eq!(body["timeout"], 25);
         seen.asking += 1;
         let offset = body["offset"].as_i64().unwrap();
@@ -184,6 +221,17 @@ async fn keyboard(State(presses): State<Presses>, Json(body): Json<Value>) -> An
         (&json!(-100), &json!(1))
     );
     presses.seen().keyboards.push(body);
+    ok(true)
+}
+
+async fn react(State(presses): State<Presses>, Json(body): Json<Value>) -> Answer {
+    let mut seen = presses.seen();
+    if seen.allows_no_reaction {
+        return refusal(400, "Bad Request: REACTION_INVALID");
+    }
+    assert_eq!(body["chat_id"], -100);
+    assert_eq!(body["reaction"], json!([{"type": "emoji", "emoji": "✍"}]));
+    seen.reactions.push(body["message_id"].as_i64().unwrap());
     ok(true)
 }
 
