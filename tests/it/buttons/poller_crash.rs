@@ -8,6 +8,7 @@ use tocsin::store::rows::statement;
 use tocsin::telegram::poller::Poll;
 
 use super::polling::ACKNOWLEDGED;
+use super::replies::NOTES;
 use super::{ALICE, with_poller};
 use crate::on_servers;
 
@@ -47,6 +48,26 @@ on_servers! {
         assert_eq!(h.sql(ACKNOWLEDGED).await, 1);
         assert_eq!(h.telegram.presses.asked(), [0, 0, 2]);
         next.answered().await;
+        h.finish().await;
+    }
+
+    async fn a_process_that_dies_before_a_reply_is_a_note_loses_nothing(on) {
+        let (h, mut dies) = with_poller(on).await;
+        h.telegram.presses.reply(ALICE, 1, "on it");
+        let tx = h.context.db.begin().await.unwrap();
+        let sql = statement(h.context.db.backend(), "SELECT key FROM anomalies {lock}", []);
+        tx.query_all_raw(sql).await.unwrap();
+        let dying = tokio::spawn(async move { dies.poll().await.is_ok() });
+        h.until_blocked_by(&tx).await;
+        dying.abort();
+        let _ = dying.await;
+        tx.rollback().await.unwrap();
+        h.execute("UPDATE pollers SET held_until = 0").await;
+        let mut next = h.poller();
+        assert_eq!(next.poll().await.unwrap(), Poll::Done(1));
+        next.answered().await;
+        assert_eq!(h.sql(NOTES).await, 1);
+        assert_eq!(h.audited("incident.note").await.len(), 1);
         h.finish().await;
     }
 }

@@ -9,9 +9,9 @@ use tocsin::telegram::poller::Poll;
 
 use super::{ALICE, BOB, STRANGER, people, with_poller};
 use crate::harness::{Harness, On, firing, resolved};
-use crate::{on_all, on_servers};
+use crate::on_all;
 
-const NOTES: &str = "SELECT count(*) FROM notes";
+pub(super) const NOTES: &str = "SELECT count(*) FROM notes";
 
 impl Harness {
     async fn notes(&self, incident: &Value) -> Vec<Value> {
@@ -102,28 +102,6 @@ on_all! {
         update("discord:ops", "1").await;
         assert!(!shown(-100, None, 1).await);
         update("telegram:-100", "1").await;
-        h.finish().await;
-    }
-}
-
-on_servers! {
-    async fn a_process_that_dies_before_a_reply_is_a_note_loses_nothing(on) {
-        let (h, mut dies) = with_poller(on).await;
-        h.telegram.presses.reply(ALICE, 1, "on it");
-        let tx = h.context.db.begin().await.unwrap();
-        let sql = tocsin::store::rows::statement(h.context.db.backend(), "SELECT key FROM anomalies {lock}", []);
-        sea_orm::ConnectionTrait::query_all_raw(&tx, sql).await.unwrap();
-        let dying = tokio::spawn(async move { dies.poll().await.is_ok() });
-        h.until_blocked_by(&tx).await;
-        dying.abort();
-        let _ = dying.await;
-        tx.rollback().await.unwrap();
-        h.execute("UPDATE pollers SET held_until = 0").await;
-        let mut next = h.poller();
-        assert_eq!(next.poll().await.unwrap(), Poll::Done(1));
-        next.answered().await;
-        assert_eq!(h.sql(NOTES).await, 1);
-        assert_eq!(h.audited("incident.note").await.len(), 1);
         h.finish().await;
     }
 }
