@@ -49,8 +49,7 @@ on_all! {
         poller.leave().await;
         h.execute("UPDATE pollers SET next_update = 0").await;
         let mut next = h.poller();
-        h.telegram.presses.say(update);
-        assert_eq!(next.poll().await.unwrap(), Poll::Done(1));
+        assert_eq!(next.poll().await.unwrap(), Poll::Done(2));
         next.answered().await;
         assert_eq!(h.sql(NOTES).await, 1);
         let audited = h.audited("incident.note").await;
