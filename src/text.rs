@@ -103,6 +103,8 @@ texts! {
     refused_rejected_together
     refused_no_action
     refused_no_outcome
+    refused_not_acknowledged
+    refused_taken_over
     refused_doing
     refused_long
     refused_value
@@ -244,6 +246,7 @@ texts! {
     opens_again
     actions
     acknowledge
+    take_over
     resolve
     record_repair
     repair_action
@@ -287,6 +290,7 @@ texts! {
     day
     count
     done_acknowledge
+    done_take_over
     done_resolve
     done_repair
     done_fix
@@ -308,6 +312,7 @@ texts! {
     ev_repair_failed
     ev_message
     ev_acknowledged
+    ev_taken_over
     ev_resolved
     ev_rose
     ev_rose_to
@@ -820,6 +825,8 @@ texts! {
     pressed_acknowledged
     pressed_resolved
     pressed_already
+    pressed_taken_over
+    pressed_has_it
     pressed_itself
     pressed_unseen
     pressed_too_late

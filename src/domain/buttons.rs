@@ -3,6 +3,7 @@
 //! What comes back is not to be trusted (a modified client can send anything), so it says only what
 //! is wanted, of which incident; who wants it, the provider says.
 
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::aggregation::Status;
@@ -19,6 +20,11 @@ pub const ACTION: usize = CARRIED - "1:n::".len() - 32;
 pub enum ButtonAction {
     /// To take the incident.
     Acknowledge,
+    /// To take it from who has it.
+    TakeOver {
+        /// The [mark](mark_of) of who had it when the button was shown.
+        from: String,
+    },
     /// To say that it is over.
     Resolve,
     /// To hear nothing of its anomaly for an hour.
@@ -58,6 +64,7 @@ impl CallbackData {
     pub fn data(&self) -> String {
         let (word, action) = match &self.action {
             ButtonAction::Acknowledge => ("a", None),
+            ButtonAction::TakeOver { from } => ("t", Some(from)),
             ButtonAction::Resolve => ("r", None),
             ButtonAction::Mute => ("m", None),
             ButtonAction::Unmute => ("u", None),
@@ -94,6 +101,9 @@ impl CallbackData {
             ("u", None) => ButtonAction::Unmute,
             ("p", None) => ButtonAction::Repairs,
             ("b", None) => ButtonAction::Back,
+            ("t", Some(from)) if is_action(from) => ButtonAction::TakeOver {
+                from: from.to_owned(),
+            },
             ("y" | "n", Some(action)) if is_action(action) => ButtonAction::Repaired {
                 action: action.to_owned(),
                 success: word == "y",
@@ -110,18 +120,29 @@ impl CallbackData {
     }
 }
 
+/// What a button carries of a name: too little to read it, and enough to tell it from another one.
+#[must_use]
+pub fn mark_of(name: Option<&str>) -> String {
+    let Some(name) = name else {
+        return "-".to_owned();
+    };
+    let digest = Sha256::digest(name);
+    let bytes = digest.iter().take(8);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Whether an action can be on a button.
 #[must_use]
 pub fn is_action(action: &str) -> bool {
     !action.trim().is_empty() && action.len() <= ACTION && !action.contains(char::is_control)
 }
 
-/// The rows of buttons beneath a card. What is not possible any more is not offered; `run` is the action that a hook can
-/// be asked to run.
+/// The rows of buttons beneath a card. What is not possible any more is not offered; who acknowledged the incident is
+/// `holder`, and `run` is the action that a hook can be asked to run.
 #[must_use]
 pub fn offered(
     incident: Uuid,
-    status: Status,
+    (status, holder): (Status, Option<&str>),
     is_muted: bool,
     run: Option<&str>,
 ) -> Vec<Vec<CallbackData>> {
@@ -131,7 +152,13 @@ pub fn offered(
             press(ButtonAction::Acknowledge),
             press(ButtonAction::Resolve),
         ],
-        Status::Acknowledged => vec![press(ButtonAction::Resolve)],
+        Status::Acknowledged => {
+            let from = mark_of(holder);
+            vec![
+                press(ButtonAction::TakeOver { from }),
+                press(ButtonAction::Resolve),
+            ]
+        }
         Status::Resolved => vec![],
     };
     let mute = if is_muted {
@@ -182,8 +209,13 @@ mod tests {
         let actions = ["restart_pod".to_owned(), longest, "a:b".to_owned()];
         let mut rows = repairs(ID, &actions);
         for status in [Status::Open, Status::Acknowledged, Status::Resolved] {
-            rows.extend(offered(ID, status, false, None));
-            rows.extend(offered(ID, status, true, Some("restart_pod")));
+            rows.extend(offered(ID, (status, None), false, None));
+            rows.extend(offered(
+                ID,
+                (status, Some("Ann Ø")),
+                true,
+                Some("restart_pod"),
+            ));
         }
         assert!(rows.len() > 12);
         for press in rows.into_iter().flatten() {
@@ -197,7 +229,7 @@ mod tests {
     fn an_action_that_does_not_fit_is_not_offered() {
         let actions = ["x".repeat(ACTION + 1), " ".to_owned()];
         assert_eq!(repairs(ID, &actions).len(), 1);
-        let rows = |status, action| offered(ID, status, false, Some(action)).len();
+        let rows = |status, action| offered(ID, (status, None), false, Some(action)).len();
         assert_eq!(rows(Status::Open, &actions[0]), 2);
         assert_eq!(rows(Status::Open, "restart_pod"), 3);
         assert_eq!(rows(Status::Resolved, "restart_pod"), 1);
@@ -206,7 +238,8 @@ mod tests {
     #[test]
     fn buttons_offer_only_possible_operations() {
         let actions = |status, muted| -> Vec<ButtonAction> {
-            let rows = offered(ID, status, muted, None).into_iter().flatten();
+            let rows = offered(ID, (status, Some("ann")), muted, None);
+            let rows = rows.into_iter().flatten();
             rows.map(|press| press.action).collect()
         };
         let open = actions(Status::Open, false);
@@ -221,6 +254,9 @@ mod tests {
         assert_eq!(
             taken,
             [
+                ButtonAction::TakeOver {
+                    from: mark_of(Some("ann"))
+                },
                 ButtonAction::Resolve,
                 ButtonAction::Unmute,
                 ButtonAction::Repairs
@@ -228,6 +264,20 @@ mod tests {
         );
         let over = actions(Status::Resolved, false);
         assert_eq!(over, [ButtonAction::Mute, ButtonAction::Repairs]);
+    }
+
+    #[test]
+    fn names_have_different_marks() {
+        let names = [
+            None,
+            Some(""),
+            Some("-"),
+            Some("ann"),
+            Some("Ann"),
+            Some("bob"),
+        ];
+        let marks: std::collections::BTreeSet<String> = names.into_iter().map(mark_of).collect();
+        assert_eq!(marks.len(), names.len(), "{marks:?}");
     }
 
     #[test]
@@ -241,6 +291,7 @@ mod tests {
             format!("1:z:{id}"),
             format!("1:a:{id}:restart_pod"),
             format!("1:y:{id}"),
+            format!("1:t:{id}"),
             format!("1:y:{id}:"),
             format!("1:x:{id}"),
             format!("1:x:{id}: "),

@@ -43,6 +43,15 @@ pub enum Conflict {
     /// An incident that is resolved was to be acknowledged.
     #[error("the incident is resolved and cannot be acknowledged")]
     IncidentResolved,
+    /// An incident that nobody has acknowledged, or that is resolved, was to be taken over.
+    #[error("only an acknowledged incident can be taken over")]
+    NotAcknowledged,
+    /// An incident was to be taken over from somebody who does not have it.
+    #[error("{by} has the incident now: read it again, and give the name in from")]
+    TakenOver {
+        /// Who has it.
+        by: String,
+    },
     /// A repair that has finished was to be finished with another outcome.
     #[error("the repair has finished with another outcome")]
     RepairFinished,
@@ -296,6 +305,8 @@ impl Conflict {
         let with = |code| Refusal::new(code, self.to_string());
         match self {
             Self::IncidentResolved => with(Code::AlreadyResolved),
+            Self::NotAcknowledged => with(Code::NotAcknowledged),
+            Self::TakenOver { by } => with(Code::TakenOver).operator(by),
             Self::RepairFinished => with(Code::RepairFinished),
             Self::NotRecommended => with(Code::NotRecommended),
             Self::NoHook => with(Code::NoHook),

@@ -1,8 +1,9 @@
-//! Acknowledging and resolving an incident, and writing notes about it.
+//! Acknowledging, taking over and resolving an incident, and writing notes about it.
 
 mod bulk;
 mod many;
 mod note;
+mod take_over;
 
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub use bulk::{Asked, BulkAction, Changes, Item, Outcome, Which, apply};
 pub use many::{Resolved, Selection, resolve_many};
 pub(super) use note::lock_and_note;
 pub use note::{NewNote, note};
+pub(super) use take_over::take_over_in;
+pub use take_over::{Holder, take_over};
 
 /// An incident after an operation.
 #[derive(Clone, Debug)]

@@ -42,6 +42,11 @@ pub struct Press<'a> {
 pub enum PressAction {
     /// Acknowledge the incident.
     Acknowledge,
+    /// Take it over from who had it.
+    TakeOver {
+        /// By the mark of the name.
+        from: String,
+    },
     /// Resolve the incident.
     Resolve,
     /// Mute its anomaly for an hour.
@@ -67,6 +72,8 @@ pub enum PressAction {
 pub enum Outcome {
     /// The incident is acknowledged, or resolved; now, or before.
     StatusChange(StatusChange, Box<Changed>),
+    /// The incident is taken over; now, or before.
+    TakenOver(Box<Changed>),
     /// The anomaly is muted.
     Muted {
         /// Until when.
@@ -202,6 +209,7 @@ fn repair_of(press: &Press<'_>, actor: &Actor, now: Timestamp) -> Option<RecordR
     let (action, success) = match &press.wanted {
         PressAction::Repair { action, success } => (action, success),
         PressAction::Acknowledge
+        | PressAction::TakeOver { .. }
         | PressAction::Resolve
         | PressAction::Mute
         | PressAction::Unmute
@@ -267,6 +275,12 @@ async fn act(
     match &press.wanted {
         PressAction::Acknowledge => change(tx, context, actor, id, StatusChange::Acknowledge).await,
         PressAction::Resolve => change(tx, context, actor, id, StatusChange::Resolve).await,
+        PressAction::TakeOver { from } => {
+            let from = incident::Holder::Mark(from);
+            let taken = Box::pin(incident::take_over_in(tx, context, actor, id, from));
+            let (changed, follow_up) = taken.await?;
+            Ok((Outcome::TakenOver(Box::new(changed?)), follow_up))
+        }
         PressAction::Mute => {
             let key = incident::key_of(tx, id).await?;
             let wanted = mute::NewMute {

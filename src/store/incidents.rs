@@ -18,7 +18,7 @@ use crate::entity::incidents::{Column, Entity, Model};
 use crate::time::{Timestamp, millis};
 pub use batch::{load, save};
 pub use people::{
-    Effect, ExpectedState, StatusChange, acknowledge_some, act, resolve_some, unresolved,
+    Effect, ExpectedState, StatusChange, acknowledge_some, act, resolve_some, take_over, unresolved,
 };
 pub use tiers::{Finding, due, keys_due, mark_due, set_tiers};
 

@@ -18,7 +18,8 @@ pub fn of(
     run: Option<&str>,
 ) -> Value {
     let is_muted = anomaly.mute().holds(now);
-    let rows = buttons::offered(incident.id, incident.status, is_muted, run);
+    let stands = (incident.status, incident.operator.as_deref());
+    let rows = buttons::offered(incident.id, stands, is_muted, run);
     written(text, &rows)
 }
 
@@ -37,6 +38,7 @@ fn written(text: &Text, rows: &[Vec<CallbackData>]) -> Value {
 fn label(text: &Text, press: &CallbackData) -> String {
     match &press.action {
         ButtonAction::Acknowledge => text.acknowledge.to_owned(),
+        ButtonAction::TakeOver { .. } => text.take_over.to_owned(),
         ButtonAction::Resolve => text.resolve.to_owned(),
         ButtonAction::Mute => text.btn_mute.to_owned(),
         ButtonAction::Unmute => text.unmute.to_owned(),

@@ -73,6 +73,7 @@ pub async fn press(context: &Context, query: &Query) -> Result<Reply, PressError
         }
         ButtonAction::Run { action } => PressAction::Run { action },
         ButtonAction::Acknowledge => PressAction::Acknowledge,
+        ButtonAction::TakeOver { from } => PressAction::TakeOver { from },
         ButtonAction::Resolve => PressAction::Resolve,
         ButtonAction::Mute => PressAction::Mute,
         ButtonAction::Unmute => PressAction::Unmute,
@@ -177,6 +178,11 @@ async fn back(context: &Context, text: &Text, incident: Uuid) -> Result<Reply, P
 fn answer_to(text: &Text, outcome: Result<Outcome, OperationError>) -> Answer {
     match outcome {
         Ok(Outcome::StatusChange(change, changed)) => status_answer(text, change, &changed),
+        Ok(Outcome::TakenOver(changed)) if !changed.changed => say(text.pressed_has_it).answer,
+        Ok(Outcome::TakenOver(changed)) => {
+            let name = changed.previous_operator.as_deref().unwrap_or("–");
+            say(fill(text.pressed_taken_over, &[("name", name)])).answer
+        }
         Ok(Outcome::Muted { until }) => {
             let until = until.to_rfc3339();
             let until = until.get(11..16).unwrap_or_default();
@@ -203,6 +209,8 @@ fn answer_to(text: &Text, outcome: Result<Outcome, OperationError>) -> Answer {
             error @ (OperationError::Conflict(
                 Conflict::AlreadyReplayed { .. }
                 | Conflict::AlreadyDiscarded { .. }
+                | Conflict::NotAcknowledged
+                | Conflict::TakenOver { .. }
                 | Conflict::RepairFinished
                 | Conflict::NotRecommended
                 | Conflict::NoHook

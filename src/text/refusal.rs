@@ -52,6 +52,8 @@ const fn pattern(text: &Text, code: Code) -> Option<&'static str> {
         Code::AlreadyReplayed => text.refused_replayed,
         Code::ReplayedOtherwise => text.refused_replayed_other,
         Code::AlreadyDiscarded => text.refused_discarded,
+        Code::NotAcknowledged => text.refused_not_acknowledged,
+        Code::TakenOver => text.refused_taken_over,
         Code::RepairFinished => text.refused_repair_finished,
         Code::PlaybookInSettings => text.refused_playbook_fixed,
         Code::PlaybookChanged => text.refused_playbook_changed,

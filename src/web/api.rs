@@ -60,6 +60,7 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(executions::finished))
         .routes(routes!(repairs::show, repairs::finish))
         .routes(routes!(incidents::acknowledge))
+        .routes(routes!(incidents::take_over))
         .routes(routes!(incidents::resolve))
         .routes(routes!(incidents::analyze))
         .routes(routes!(incidents::resolve_many))

@@ -78,11 +78,26 @@ on_all! {
         assert_eq!((&operations[0]["actor"], &operations[0]["operator"]), (&json!("telegram"), &json!("alice")));
         h.drain().await;
         assert!(card().shown.contains("cknowledged by alice"), "{}", card().shown);
-        assert_eq!(encode(&card().markup), offered[1..]);
+        let now_offered = encode(&card().markup);
+        assert_eq!(now_offered[1..], offered[1..]);
 
         h.press(BOB, ButtonAction::Acknowledge).await;
         poller.poll().await.unwrap();
         assert_eq!(h.answered(&mut poller).await, said("alice has already done that."));
+        // Bob takes it over, which the card says; whoever saw alice there is told, and so is bob.
+        let take_over = &now_offered[0];
+        h.telegram.presses.press(BOB, take_over);
+        poller.poll().await.unwrap();
+        assert_eq!(h.answered(&mut poller).await, said("Taken over from alice."));
+        h.drain().await;
+        assert!(card().shown.contains("cknowledged by bob"), "{}", card().shown);
+        h.telegram.presses.press(BOB, take_over);
+        poller.poll().await.unwrap();
+        assert_eq!(h.answered(&mut poller).await, said("You have it already."));
+        h.telegram.presses.press(ALICE, take_over);
+        poller.poll().await.unwrap();
+        assert_eq!(h.answered(&mut poller).await, ("bob has the incident now.".to_owned(), true));
+        assert_eq!(h.audited("incident.take_over").await.len(), 3);
         h.press(BOB, ButtonAction::Resolve).await;
         poller.poll().await.unwrap();
         assert_eq!(h.answered(&mut poller).await, said("Resolved."));

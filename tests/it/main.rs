@@ -90,6 +90,7 @@ mod source_watch;
 mod sources;
 mod stale;
 mod stories;
+mod take_over;
 mod tallies;
 mod traces;
 mod upgrade;

@@ -66,6 +66,8 @@ codes! {
     MethodNotAllowed = 405 "method_not_allowed" "The address does not take this method.",
     Conflict = 409 "conflict" "The operation is not possible as things are.",
     AlreadyResolved = 409 "already_resolved" "The incident is resolved and cannot be acknowledged.",
+    NotAcknowledged = 409 "not_acknowledged" "Only an acknowledged incident can be taken over.",
+    TakenOver = 409 "taken_over" "`operator` has the incident now, not who it was to be taken over from: read it again.",
     RepairFinished = 409 "repair_finished" "The repair has finished with another outcome.",
     NotRecommended = 409 "not_recommended" "The action is not recommended for the incident now, or the incident is resolved.",
     NoHook = 409 "no_hook" "No hook runs the action.",

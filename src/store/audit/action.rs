@@ -5,6 +5,8 @@
 pub enum Action {
     /// An incident is acknowledged.
     AcknowledgeIncident,
+    /// An acknowledged incident is taken over by somebody else.
+    TakeOverIncident,
     /// An incident is resolved.
     ResolveIncident,
     /// A note about an incident is written.
@@ -67,8 +69,9 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::AcknowledgeIncident,
+        Self::TakeOverIncident,
         Self::ResolveIncident,
         Self::NoteIncident,
         Self::AnalyzeIncident,
@@ -105,6 +108,7 @@ impl Action {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AcknowledgeIncident => "incident.acknowledge",
+            Self::TakeOverIncident => "incident.take_over",
             Self::ResolveIncident => "incident.resolve",
             Self::NoteIncident => "incident.note",
             Self::AnalyzeIncident => "incident.analyze",

@@ -92,6 +92,23 @@ pub async fn act(
     Entity::update(row).exec(tx).await.map(Some)
 }
 
+/// Says that somebody else has an incident that is acknowledged. Returns it as it is then. Since when it is acknowledged
+/// stays.
+pub async fn take_over(
+    tx: &impl ConnectionTrait,
+    incident: Uuid,
+    operator: &str,
+    now: Timestamp,
+) -> Result<Model, DbErr> {
+    let row = ActiveModel {
+        id: Set(incident),
+        operator: Set(Some(operator.to_owned())),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    Entity::update(row).exec(tx).await
+}
+
 /// How incidents must still stand when they are locked: since they were found, an operator may have taken one, or
 /// its firings may have been delivered.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,6 +6,7 @@ mod list;
 mod many;
 mod notes;
 mod recommendation;
+mod take_over;
 
 use axum::Json;
 use axum::body::Body;
@@ -42,6 +43,7 @@ pub(super) use executions::View as ExecutionView;
 pub(super) use list::{__path_list, list};
 pub(super) use many::{__path_resolve_many, resolve_many};
 pub(super) use notes::{__path_list_notes, __path_note, list_notes, note};
+pub(super) use take_over::{__path_take_over, take_over};
 
 /// An incident as it is answered: its row, and what its anomaly says.
 #[derive(Debug, Serialize, ToSchema)]

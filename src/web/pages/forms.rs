@@ -10,7 +10,7 @@ use super::request::FormPost;
 use super::{PageError, Pages, parts};
 use crate::config::Span;
 use crate::domain::refusal::{Code, Refusal};
-use crate::operations::incident::NewNote;
+use crate::operations::incident::{Holder, NewNote};
 use crate::operations::once::{Once, RequestKey, once};
 use crate::operations::repair::{Finish, Report, Target};
 use crate::operations::{self, mute};
@@ -53,7 +53,7 @@ impl Pages {
     }
 }
 
-/// Acknowledge, resolve, write a note, analyze, record a repair.
+/// Acknowledge, take over, resolve, write a note, analyze, record a repair.
 pub(super) async fn incident(
     State(pages): State<Pages>,
     Path((id, operation)): Path<(String, String)>,
@@ -68,6 +68,14 @@ pub(super) async fn incident(
                 let (said, key) = (posted.text("note")?, posted.key());
                 let note = NewNote::said(said.as_deref(), key.as_deref());
                 operations::incident::acknowledge(context, &actor, id, note).await?;
+            }
+            "take-over" => {
+                let (from, said, key) = (posted.text("from")?, posted.text("note")?, posted.key());
+                let from = from.filter(|from| !from.is_empty());
+                let from = Holder::Name(from.as_deref());
+                let note = NewNote::said(said.as_deref(), key.as_deref());
+                let taken = operations::incident::take_over(context, &actor, id, from, note);
+                Box::pin(taken).await?;
             }
             "resolve" => {
                 let (said, key) = (posted.text("note")?, posted.key());

@@ -154,6 +154,7 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
         .find_map(|pair| pair.strip_prefix("done="))?;
     Some(match what {
         "acknowledge" => text.done_acknowledge,
+        "take-over" => text.done_take_over,
         "resolve" => text.done_resolve,
         "note" => text.done_note,
         "analyze" => text.done_analyze,

@@ -100,6 +100,7 @@ fn questions(incident: &str, anomaly: &str) -> impl Strategy<Value = Question> +
                 "/occurrences",
                 "/repairs",
                 "/acknowledge",
+                "/take-over",
                 "/resolve",
                 "/notes"
             ])

@@ -79,6 +79,7 @@ fn pages(known: &[&'static str]) -> impl Strategy<Value = (Method, String)> + us
 fn forms(known: &[&'static str]) -> impl Strategy<Value = (Method, String)> + use<> {
     let forms = select(vec![
         "/incidents/{}/acknowledge",
+        "/incidents/{}/take-over",
         "/incidents/{}/resolve",
         "/incidents/{}/note",
         "/incidents?service={}",

@@ -192,6 +192,10 @@ async fn every_operation_on_the_pages_records_its_operator() {
             format!("/incidents/{incident}/acknowledge"),
             "incident.acknowledge",
         ),
+        (
+            format!("/incidents/{incident}/take-over"),
+            "incident.take_over",
+        ),
         (format!("/incidents/{incident}/repair"), "incident.repair"),
         (format!("/incidents/{incident}/resolve"), "incident.resolve"),
         (format!("/anomalies/{key}/fix"), "anomaly.fix"),

@@ -7,6 +7,7 @@ mod filters;
 mod list;
 pub(super) mod occurrences;
 mod show;
+mod take_over;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -19,10 +20,11 @@ use super::paused;
 use super::which::IncidentArg;
 use change::{ChangeArgs, MuteArgs, Verb};
 use filters::Filters;
+use take_over::TakeOverArgs;
 
 pub(super) const LEVELS: [&str; 4] = ["NONE", "REPEAT", "ESCALATE", "PERMANENT_FIX"];
 
-/// List unresolved incidents, worst first; show, acknowledge, analyze, resolve, mute or note incidents
+/// List unresolved incidents, worst first; show, acknowledge, take over, analyze, resolve, mute or note incidents
 #[derive(Debug, Args)]
 pub struct IncidentsArgs {
     #[command(subcommand)]
@@ -58,6 +60,8 @@ enum IncidentsCommand {
     },
     /// Acknowledge incidents: by ID, or all that match filters
     Acknowledge(ChangeArgs),
+    /// Take an acknowledged incident over from who has it
+    TakeOver(TakeOverArgs),
     /// Analyze an incident again: how often and when it happens, and what happens with it
     Analyze(OperationArgs),
     /// Resolve incidents: by ID, or all that match filters
@@ -95,6 +99,7 @@ impl IncidentsArgs {
             Some(IncidentsCommand::Acknowledge(args)) => {
                 args.run(&client, Verb::Acknowledge, self.json).await
             }
+            Some(IncidentsCommand::TakeOver(args)) => args.run(&client, self.json).await,
             Some(IncidentsCommand::Analyze(args)) => args.analyze(&client, self.json).await,
             Some(IncidentsCommand::Resolve(args)) => {
                 args.run(&client, Verb::Resolve, self.json).await

@@ -1,4 +1,4 @@
-//! The forms of an incident: write a note, acknowledge, resolve, write down a repair, mute, fix.
+//! The forms of an incident: write a note, acknowledge, take over, resolve, write down a repair, mute, fix.
 
 use maud::{Markup, html};
 use uuid::Uuid;
@@ -29,6 +29,7 @@ pub(super) fn actions(
         incident.id,
         visit.session.name.as_deref().unwrap_or_default(),
     );
+    let is_taken = incident.status == Status::Acknowledged;
     let by = |id: &str| {
         html! {
             label for=(id) { (text.your_name) }
@@ -43,9 +44,14 @@ pub(super) fn actions(
                 label for="note-act" { (text.repair_note) (text.optional) }
                 textarea #note-act name="note" rows="2" maxlength="4096" {}
                 (by("by-act"))
+                @if is_taken {
+                    input type="hidden" name="from" value=(incident.operator.as_deref().unwrap_or_default());
+                }
                 div.row {
-                    @if incident.status != Status::Acknowledged {
+                    @if !is_taken {
                         button.primary { (text.acknowledge) }
+                    } @else if incident.operator.as_deref() != Some(name) {
+                        button formaction=(format!("/incidents/{id}/take-over")) { (text.take_over) }
                     }
                     button formaction=(format!("/incidents/{id}/resolve")) { (text.resolve) }
                     button formaction=(format!("/incidents/{id}/note")) { (text.note_only) }

@@ -29,6 +29,11 @@ pub(super) fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>)
     {
         let (class, symbol, what) = match Action::read(&operation.action) {
             Some(Action::AcknowledgeIncident) => ("t-ack", "◔", text.ev_acknowledged.to_owned()),
+            Some(Action::TakeOverIncident) => {
+                let from = operation.detail["from"].as_str().unwrap_or("–");
+                let what = fill(text.ev_taken_over, &[("name", from)]);
+                ("t-ack", "◔", what)
+            }
             Some(Action::ResolveIncident) => ("t-done", "✓", text.ev_resolved.to_owned()),
             Some(Action::AnalyzeIncident) => ("", "·", text.ev_analyze.to_owned()),
             // It has a row of its own.

@@ -1,0 +1,63 @@
+//! Taking an incident over.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{After, parse};
+use crate::operations::incident::{self, Holder, NewNote};
+use crate::web::auth::Caller;
+use crate::web::bounded_text::BoundedText;
+use crate::web::{Ingress, Problem, body, idempotency};
+
+/// From whom an incident is taken over, and by whom.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::web) struct TakeOver {
+    /// The `operator` that the incident had when it was read. Null: somebody unnamed.
+    from: Option<BoundedText>,
+    /// Operator name, which the incident has from now on. The token's name, if it is missing.
+    operator: Option<BoundedText>,
+    /// A note about the incident.
+    note: Option<BoundedText>,
+}
+
+/// Takes an acknowledged incident over from who has it.
+///
+/// Since when it is acknowledged stays. Of two who take it over at once one is refused with `taken_over`. Has no effect if
+/// `operator` has it already, but for the note.
+#[utoipa::path(
+    post,
+    path = "/incidents/{id}/take-over",
+    operation_id = "take_over_incident",
+    tag = "incidents",
+    params(("id" = Uuid, Path, description = "The incident's id")),
+    request_body = Option<TakeOver>,
+    responses(
+        (status = OK, description = "The incident as it is now", body = After),
+        (status = CONFLICT, description = "It is not acknowledged, or `operator` has it now"),
+    ),
+)]
+pub(in crate::web) async fn take_over(
+    State(ingress): State<Ingress>,
+    Path(id): Path<String>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<After>, Problem> {
+    let TakeOver {
+        from,
+        operator,
+        note,
+    } = body::json(body).await?;
+    let (id, actor) = (parse(&id)?, caller.named(operator));
+    let (from, note) = (from.and_then(BoundedText::said), note.map(String::from));
+    let from = Holder::Name(from.as_deref());
+    let note = NewNote::said(note.as_deref(), idempotency::key(&headers)?);
+    let taken = incident::take_over(&ingress.context, &actor, id, from, note);
+    let changed = Box::pin(taken).await?;
+    Ok(Json(After::of(&ingress, changed)))
+}
