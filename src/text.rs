@@ -219,6 +219,9 @@ texts! {
     frequency
     facts
     labels
+    copy_id
+    copy_link
+    copied
     annotations
     source
     anomaly
@@ -375,6 +378,11 @@ texts! {
     first_seen
     last_seen
     anomaly_incidents
+    service_open
+    service_none_open
+    service_all
+    service_cut
+    service_repairs
     what_was_tried
     repairs_lead
     by_action

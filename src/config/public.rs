@@ -6,7 +6,7 @@ use super::Config;
 
 /// What the paths of our own addresses begin with. A path of `public_url` that begins so could not be told
 /// from them.
-pub const OWN_PATHS: [&str; 20] = [
+pub const OWN_PATHS: [&str; 21] = [
     "anomalies",
     "api",
     "assets",
@@ -24,6 +24,7 @@ pub const OWN_PATHS: [&str; 20] = [
     "readyz",
     "repairs",
     "report",
+    "services",
     "sign-in",
     "sign-out",
     "system",

@@ -36,6 +36,7 @@ mod queues;
 mod repairs;
 mod report;
 mod request;
+mod services;
 mod session;
 mod sign_in;
 mod stale;
@@ -136,6 +137,7 @@ pub(crate) fn router(
         .route(anomalies::SECTION.path, get(anomalies::page))
         .route("/anomalies/{key}", get(anomaly::page))
         .route("/anomalies/{key}/{operation}", post(forms::anomaly))
+        .route("/services/{name}", get(services::page))
         .route(repairs::SECTION.path, get(repairs::page))
         .route(report::SECTION.path, get(report::page))
         .route(

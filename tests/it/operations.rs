@@ -280,3 +280,19 @@ on_all! {
         h.finish().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browsers_line_ends_count_as_one_character_in_notes() {
+    let h = Harness::start(crate::harness::On::Sqlite).await;
+    h.send_and_drain(vec![alert("Long", "a", h.now())]).await;
+    let incident = h.incident_named("Long").await;
+    let path = format!("/incidents/{}/note", incident["id"].as_str().unwrap());
+    let (status, said) = h.form(&path, &[("note", &"a\r\n".repeat(2_048))]).await;
+    assert_eq!(status, 303, "{said}");
+    let lines = "a\n".repeat(2_047) + "a";
+    let notes = format!("/api/v1{}s", path);
+    assert_eq!(h.get(&notes).await[0]["note"], lines);
+    let (status, _) = h.form(&path, &[("note", &"a\r\n".repeat(2_049))]).await;
+    assert_eq!(status, 400);
+    h.finish().await;
+}

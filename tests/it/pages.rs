@@ -9,5 +9,6 @@ mod live;
 mod on_call;
 mod path_prefix;
 mod performance;
+mod services;
 mod system;
 mod timeline;

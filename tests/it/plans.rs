@@ -166,6 +166,40 @@ on_both! {
         h.finish().await;
     }
 
+    async fn a_services_page_and_a_reply_read_what_they_are_about_alone(on) {
+        let mut h = Harness::without_workers(on, |_| {}).await;
+        h.fill().await;
+        let told: Arc<Mutex<Vec<Statement>>> = Arc::default();
+        let hear = Arc::clone(&told);
+        h.context.db.observe(move |statement| hear.lock().unwrap().push(statement.clone()));
+        let page = h.http.get(format!("{}/services/s7", h.url)).send().await.unwrap();
+        assert_eq!(page.status(), 200);
+        assert!(page.text().await.unwrap().contains("Stored"));
+        let shown = cards::incident_of(h.context.db.read(), (-100, None), 2).await.unwrap();
+        assert_eq!(shown, None);
+        let asked = std::mem::take(&mut *told.lock().unwrap());
+        let of_service = asked.iter().filter(|asked| {
+            let sql = &asked.sql;
+            ["\"service\" =", "JOIN repairs", "message_id IN"].iter().any(|part| sql.contains(part))
+        });
+        let of_service: Vec<&Statement> = of_service.collect();
+        assert!(of_service.len() >= 4, "{asked:#?}");
+        for statement in of_service {
+            let plan = h.explain(statement).await;
+            let wrong = wrong(h.context.db.backend(), &plan);
+            assert!(wrong.is_none(), "{wrong:?}: {}\n{plan:#?}", statement.sql);
+            match h.context.db.backend() {
+                DbBackend::Postgres => {
+                    let read: i64 = plan[0].parse().unwrap();
+                    assert!(read < 100, "reads {read} pages: {}\n{plan:#?}", statement.sql);
+                }
+                // Tables that are small elsewhere may be scanned, and this one is not small.
+                _ => assert!(!plan.iter().any(|line| line.starts_with("SCAN anomalies")), "{plan:#?}"),
+            }
+        }
+        h.finish().await;
+    }
+
     async fn the_list_is_read_in_the_order_of_an_index(on) {
         let mut h = Harness::without_workers(on, |_| {}).await;
         h.fill().await;

@@ -1,8 +1,8 @@
 //! The rows of an incident's timeline: messages, repairs, audit entries.
 
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult as _, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, Value,
 };
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use crate::domain::effectiveness::action_name;
 use crate::domain::verdict::Verdict;
 use crate::entity::{audit, incidents, notifications, repairs};
 use crate::store::audit::Action;
+use crate::store::rows::{Rows, columns};
 use crate::time::Timestamp;
 
 /// The messages of an incident, newest first.
@@ -70,6 +71,27 @@ pub async fn repairs(
         .limit(limit)
         .all(db)
         .await
+}
+
+/// The repairs of these anomalies since `since`, newest first.
+pub async fn repairs_of(
+    db: &impl ConnectionTrait,
+    anomalies: &[String],
+    since: Timestamp,
+    limit: u64,
+) -> Result<Vec<repairs::Model>, DbErr> {
+    let rows = Rows::new().text("key", anomalies.iter().cloned());
+    let sql = format!(
+        "SELECT {} FROM {{rows}} JOIN repairs p ON p.anomaly_key = r.key AND p.repaired_at >= $1 \
+         ORDER BY p.repaired_at DESC, p.id DESC LIMIT $2",
+        columns::<repairs::Entity>("p")
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = [Value::from(since.0), Value::from(limit)];
+    let sql = rows.statement(db.get_database_backend(), &sql, values);
+    let found = db.query_all_raw(sql).await?;
+    let repair = |row: &QueryResult| repairs::Model::from_query_result(row, "");
+    found.iter().map(repair).collect()
 }
 
 /// Which repairs to list. Nothing set: all.

@@ -5,7 +5,8 @@ use maud::{Markup, html};
 
 use super::layout::{self, Frame};
 use super::{
-    PageError, PageRequest, Pages, charts, incident, mute, parts, repairs, worth as worth_page,
+    PageError, PageRequest, Pages, charts, incident, mute, parts, repairs, services,
+    worth as worth_page,
 };
 use crate::domain::frequency::Window;
 use crate::entity;
@@ -118,16 +119,21 @@ fn facts(visit: &PageRequest, anomaly: &entity::anomalies::Model) -> Markup {
     let text = visit.text();
     let fact = charts::fact;
     let made_of = anomaly.made_of.clone().unwrap_or_default();
-    let field = |value: &str, label: &str| {
+    let linked = |value: &Markup, label: &str| {
         html! {
-            (parts::or_dash(value))
+            (value)
             @if !label.is_empty() { " " small { (fill(text.from_label, &[("label", label)])) } }
         }
+    };
+    let field = |value: &str, label: &str| linked(&html! { (parts::or_dash(value)) }, label);
+    let service = match anomaly.service.as_str() {
+        "" => html! { (parts::or_dash("")) },
+        name => services::link(name),
     };
     html! {
         dl.facts {
             (fact(text.alert_name, &field(&anomaly.alert_name, &made_of.alert_name)))
-            (fact(text.service, &field(&anomaly.service, &made_of.service)))
+            (fact(text.service, &linked(&service, &made_of.service)))
             (fact(text.namespace, &field(&anomaly.namespace, &made_of.namespace)))
             (fact(text.error_type, &field(&anomaly.error_type, &made_of.error_type)))
             @if anomaly.is_overflow() { (fact(text.counted_together, &html! { (text.too_many_names) })) }

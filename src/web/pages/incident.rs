@@ -74,6 +74,7 @@ pub(super) async fn page(
         article.one.(parts::severity_class(&incident.severity)) {
             div #head data-live { (head(&visit, &found.entry, again))
                 (stale::note(&visit, config, incident, &found.occurrences, &found.silences)) }
+            (copies(text, id))
             (elsewhere(text, incident, config.alertmanager_url.as_ref()))
             div.cols.four {
                 div {
@@ -150,6 +151,16 @@ pub(super) async fn page(
         }
     };
     Ok(layout::page(&visit, &frame, &content).into_response())
+}
+
+/// Buttons that copy the ID and the page's address. The script shows them where there is a clipboard.
+fn copies(text: &Text, id: Uuid) -> Markup {
+    html! {
+        p.row #copies hidden aria-live="polite" data-copied=(text.copied) {
+            button.plain type="button" data-copy=(id) { (text.copy_id) }
+            button.plain type="button" data-copy="" { (text.copy_link) }
+        }
+    }
 }
 
 fn head(visit: &PageRequest, (incident, anomaly): &Entry, again: Option<Timestamp>) -> Markup {

@@ -10,7 +10,7 @@ use super::address::PageQuery;
 use super::incident_query::IncidentQuery;
 use super::layout::{self, Frame, Section};
 use super::list_filters::{chips, filters, levels};
-use super::{PageError, PageRequest, Pages, bulk, charts, mute, parts, stale};
+use super::{PageError, PageRequest, Pages, bulk, charts, mute, parts, services, stale};
 use crate::domain::aggregation::Status;
 use crate::domain::frequency::Window;
 use crate::entity::incidents::Model as Incident;
@@ -68,7 +68,7 @@ pub(super) async fn page(
                 p.hint { (fill(text.card_figures, &[("counted", words::counted(text, unit))])) }
                 ol.cards {
                     @for (entry, day) in found.entries.iter().zip(&found.days) {
-                        (card(&visit, entry, day))
+                        (card(&visit, entry, day, may_select))
                     }
                 }
             }
@@ -147,8 +147,13 @@ pub(super) async fn days(
     pages.shared.hours.get(keys, HOURS, [0; 24], read).await
 }
 
-/// One incident of the list.
-fn card(visit: &PageRequest, (incident, anomaly): &Entry, day: &Day) -> Markup {
+/// One incident of a list, in which it may be selected.
+pub(super) fn card(
+    visit: &PageRequest,
+    (incident, anomaly): &Entry,
+    day: &Day,
+    may_select: bool,
+) -> Markup {
     let text = visit.text();
     let (id, name) = (incident.id, anomaly.alert_name.as_str());
     let title = title(incident, name);
@@ -156,7 +161,7 @@ fn card(visit: &PageRequest, (incident, anomaly): &Entry, day: &Day) -> Markup {
     let is_over = incident.status == Status::Resolved;
     html! {
         li.card.(parts::severity_class(&incident.severity)) id=(format!("i{}", id.simple())) {
-            @if visit.may_act() { (bulk::tick(text, id)) }
+            @if may_select { (bulk::tick(text, id)) }
             h2 {
                 a href=(format!("/incidents/{}", id.simple())) { (title) }
                 @if !says(title, name) { " " code { (name) } }
@@ -203,7 +208,7 @@ pub(super) fn title<'a>(incident: &'a Incident, alert_name: &'a str) -> &'a str 
 /// Service and namespace, as far as they are known.
 pub(super) fn place(service: &str, namespace: &str) -> Markup {
     html! {
-        @if !service.is_empty() { b.svc { (service) } " " }
+        @if !service.is_empty() { (services::link(service)) " " }
         @if !namespace.is_empty() { b.ns { (namespace) } }
     }
 }

@@ -35,6 +35,22 @@
   // Lines for the shell name the server that the page came from.
   for (const here of document.querySelectorAll(".here")) here.textContent = base.href.replace(/\/$/, "");
 
+  // Copying, where there is a clipboard: the ID, or the address without what was done last.
+  const copies = document.getElementById("copies");
+  if (copies && navigator.clipboard) {
+    copies.hidden = false;
+    for (const button of copies.querySelectorAll("button")) {
+      const label = button.textContent;
+      button.addEventListener("click", async () => {
+        try {
+          await navigator.clipboard.writeText(button.dataset.copy || location.origin + location.pathname);
+        } catch { return; }
+        button.textContent = copies.dataset.copied;
+        setTimeout(() => { button.textContent = label; }, 2000);
+      });
+    }
+  }
+
   // What this browser keeps, if it keeps anything.
   const kept_here = (name) => {
     try { return localStorage.getItem(name) || ""; } catch { return ""; }

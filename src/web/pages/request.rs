@@ -205,7 +205,8 @@ impl FormPost {
     pub(super) fn text(&self, name: &str) -> Result<Option<String>, PageError> {
         let text = self
             .get(name)
-            .map(|text| BoundedText::read(text.to_owned()));
+            // A browser sends two characters for the end of a line, and counts one.
+            .map(|text| BoundedText::read(text.replace("\r\n", "\n")));
         let text = text.transpose().map_err(PageError::BadRequest)?;
         Ok(text.map(String::from))
     }

@@ -39,6 +39,7 @@ fn pages(known: &[&'static str]) -> impl Strategy<Value = (Method, String)> + us
         "/incidents/{}/firings",
         "/anomalies",
         "/anomalies/{}",
+        "/services/{}",
         "/repairs",
         "/report",
         "/playbooks",

@@ -91,6 +91,10 @@ async fn everybody_can_use_every_page(looks: &[Look]) {
         ("firings", format!("/incidents/{id}/firings")),
         ("anomalies", "/anomalies".to_owned()),
         ("anomaly", format!("/anomalies/{key}")),
+        (
+            "service",
+            format!("/services/{}", incident["service"].as_str().unwrap()),
+        ),
         ("repairs", "/repairs".to_owned()),
         ("report", "/report".to_owned()),
         ("playbooks", "/playbooks".to_owned()),

@@ -198,6 +198,7 @@ async fn every_address_of_every_page_leads_below_the_path_of_public_url_and_is_f
             format!("/incidents/{id}/firings"),
             "/anomalies".to_owned(),
             format!("/anomalies/{key}"),
+            "/services/checkout".to_owned(),
             "/repairs".to_owned(),
             "/report".to_owned(),
             "/playbooks".to_owned(),

@@ -207,7 +207,7 @@ const ALL_UNRESOLVED: [&str; 3] = [
     "/incidents?status=acknowledged",
 ];
 /// What looks at more.
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 14] = [
     "/incidents?status=all",
     "/incidents?status=all&sort=often",
     "/incidents?status=all&sort=fired",
@@ -218,6 +218,7 @@ const OTHERS: [&str; 13] = [
     "/api/v1/incidents?q=01940000-0000-7000-8000-00000badcafe",
     "/anomalies",
     "/api/v1/anomalies",
+    "/services/service-7",
     "/repairs",
     "/queues",
     "/system",
