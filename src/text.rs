@@ -166,6 +166,8 @@ texts! {
     bulk_mute
     done_bulk
     done_bulk_none
+    bulk_failed
+    bulk_more
     note_only
     done_note
     opened_since

@@ -296,3 +296,50 @@ async fn a_browsers_line_ends_count_as_one_character_in_notes() {
     assert_eq!(status, 400);
     h.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_names_what_an_operation_on_several_did_not_change() {
+    let h = Harness::start(crate::harness::On::Sqlite).await;
+    h.send_and_drain(vec![alert("Over", "a", h.now())]).await;
+    let incident = h.incident_named("Over").await;
+    h.by_api(&incident, "resolve").await;
+    h.drain().await;
+    let page = async |to: &str| {
+        let page = h.http.get(format!("{}{to}", h.url)).send().await.unwrap();
+        page.text().await.unwrap()
+    };
+    let id = incident["id"].as_str().unwrap();
+    let fields = [("id", id), ("do", "acknowledge")];
+    let (status, to) = h.form("/incidents", &fields).await;
+    assert_eq!(
+        (status, to.contains("changed=0&asked=1&refused=r")),
+        (303, true),
+        "{to}"
+    );
+    let shown = page(&to).await;
+    let title = incident["title"].as_str().unwrap();
+    let expected = format!("{title}</a>: The incident is resolved and cannot be acknowledged.");
+    assert!(shown.contains(&expected), "{shown}");
+    let gone = uuid::Uuid::now_v7().to_string();
+    let (_, to) = h
+        .form("/incidents", &[("id", &gone), ("do", "resolve")])
+        .await;
+    assert!(
+        page(&to).await.contains("This incident no longer exists."),
+        "{to}"
+    );
+    // An address may be anything.
+    for refused in [
+        "",
+        "r",
+        "x.y.z",
+        "%C3%A9",
+        "é",
+        "7",
+        "r-1.99999999999999999999",
+    ] {
+        let shown = page(&format!("/incidents?changed=0&asked=9&refused={refused}")).await;
+        assert!(shown.contains("0 of 9 changed"), "{refused}");
+    }
+    h.finish().await;
+}

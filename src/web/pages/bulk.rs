@@ -7,14 +7,21 @@ use uuid::Uuid;
 use super::address::PageQuery;
 use super::forms::Done;
 use super::incident_query::IncidentQuery;
+use super::incidents::title;
 use super::request::{FormPost, PageRequest};
 use super::{PageError, Pages, layout, mute};
 use crate::config::Span;
-use crate::operations::incident::{Asked, BulkAction, NewNote, Outcome, Which, apply};
+use crate::domain::id::ShortId;
+use crate::operations::incident::{Asked, BulkAction, Item, NewNote, Outcome, Which, apply};
 use crate::operations::mute::{NewMute, ends};
 use crate::operations::{Invalid, OperationError};
 use crate::store::incidents::StatusChange;
-use crate::text::{Text, fill};
+use crate::store::views::incident_list::Entry;
+use crate::store::views::lists;
+use crate::text::{Text, fill, plural};
+
+/// Incidents that were not changed and are named, in an address and on the page.
+const NAMED: usize = 20;
 
 /// Does to the ticked incidents what the pressed button says, and leads back to the list.
 pub(super) async fn post(
@@ -30,7 +37,7 @@ pub(super) async fn post(
             .collect::<Result<_, _>>()
             .map_err(|_| PageError::NotFound)?;
         if ids.is_empty() {
-            return Ok(query.done(0, 0));
+            return Ok(query.done(0, 0, ""));
         }
         let (said, key) = (posted.text("note")?, posted.key());
         let asked = Asked {
@@ -43,7 +50,8 @@ pub(super) async fn post(
             .items
             .iter()
             .filter(|item| item.outcome == Outcome::Changed);
-        Ok(query.done(changed.count(), changes.items.len()))
+        let (changed, refused) = (changed.count(), written(&changes.items));
+        Ok(query.done(changed, changes.items.len(), &refused))
     };
     pages.done(&posted, Box::pin(done)).await
 }
@@ -67,8 +75,76 @@ fn action(posted: &FormPost, why: Option<String>) -> Result<BulkAction, PageErro
     })
 }
 
+/// What was not changed, as an address has it: why, and which, up to [`NAMED`] of them.
+fn written(items: &[Item]) -> String {
+    let one = |item: &Item| {
+        let why = match item.outcome {
+            Outcome::Changed | Outcome::Unchanged => return None,
+            Outcome::Refused(_) => 'r',
+            Outcome::NotFound => 'n',
+            Outcome::Failed => 'f',
+        };
+        Some(format!("{why}{}", item.id.simple()))
+    };
+    let refused: Vec<String> = items.iter().filter_map(one).collect();
+    let named = refused.iter().take(NAMED).map(String::as_str);
+    let more = refused.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| more.to_string());
+    named.chain(more.as_deref()).collect::<Vec<_>>().join(".")
+}
+
+/// What was not changed, of an address.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    /// Each with the reason.
+    named: Vec<(char, Uuid)>,
+    entries: Vec<Entry>,
+    /// How many there are beside them.
+    more: i64,
+}
+
+impl Refused {
+    /// Reads what a form led to.
+    pub(super) async fn read(pages: &Pages, query: &IncidentQuery) -> Result<Self, PageError> {
+        let mut refused = Self::default();
+        for part in query.refused.split('.').take(NAMED + 1) {
+            let named = part.get(1..).and_then(|id| id.parse().ok());
+            match named.zip(part.chars().next()) {
+                Some((id, why)) => refused.named.push((why, id)),
+                None => refused.more = part.parse().unwrap_or(0),
+            }
+        }
+        if !refused.named.is_empty() {
+            let ids = refused.named.iter().map(|(_, id)| *id);
+            refused.entries = lists::incidents_of(pages.context.db.view(), ids).await?;
+        }
+        Ok(refused)
+    }
+
+    fn list(&self, text: &Text) -> Markup {
+        let entry = |id: &Uuid| self.entries.iter().find(|(incident, _)| incident.id == *id);
+        html! {
+            ul {
+                @for (why, id) in &self.named {
+                    li {
+                        @match entry(id) {
+                            Some((incident, anomaly)) => {
+                                a href=(format!("/incidents/{}", id.simple())) { (title(incident, &anomaly.alert_name)) }
+                                (text.colon)
+                                @if *why == 'r' { (text.pressed_too_late) } @else { (text.bulk_failed) }
+                            }
+                            None => { code { (ShortId::of(*id)) } (text.colon) (text.pressed_gone) }
+                        }
+                    }
+                }
+                @if self.more > 0 { li { (plural(text.bulk_more, self.more)) } }
+            }
+        }
+    }
+}
+
 /// What came of it, where a form led here.
-pub(super) fn result(text: &Text, query: &IncidentQuery) -> Markup {
+pub(super) fn result(text: &Text, query: &IncidentQuery, refused: &Refused) -> Markup {
     let number = |text: &str| text.parse::<usize>().ok();
     let Some((n, all)) = number(&query.changed).zip(number(&query.asked)) else {
         return html! {};
@@ -80,7 +156,12 @@ pub(super) fn result(text: &Text, query: &IncidentQuery) -> Markup {
             &[("n", &n.to_string()), ("all", &all.to_string())],
         ),
     };
-    html! { p.done role="status" { (said) } }
+    html! {
+        div.done role="status" {
+            (said)
+            @if !refused.named.is_empty() { (refused.list(text)) }
+        }
+    }
 }
 
 /// The box that selects an incident. The script names it by its incident.

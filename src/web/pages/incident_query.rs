@@ -28,6 +28,8 @@ pub(super) struct IncidentQuery {
     /// Of an operation on several: how many it changed, of how many.
     pub(super) changed: String,
     pub(super) asked: String,
+    /// Those that it did not change, as `bulk` writes them.
+    pub(super) refused: String,
 }
 
 pub(super) const STATUSES: [Status; 4] = [
@@ -178,10 +180,14 @@ impl IncidentQuery {
     }
 
     /// The same after an operation on several.
-    pub(super) fn done(&self, changed: usize, asked: usize) -> String {
+    pub(super) fn done(&self, changed: usize, asked: usize, refused: &str) -> String {
         let here = self.here();
         let and = if here.contains('?') { '&' } else { '?' };
-        format!("{here}{and}changed={changed}&asked={asked}")
+        let refused = match refused {
+            "" => String::new(),
+            refused => format!("&refused={refused}"),
+        };
+        format!("{here}{and}changed={changed}&asked={asked}{refused}")
     }
 
     fn with(&self, others: &[(&str, &str)]) -> String {

@@ -47,6 +47,7 @@ pub(super) async fn page(
 ) -> Result<Markup, PageError> {
     query.check()?;
     let found = load(&pages, &visit, &query).await?;
+    let refused = bulk::Refused::read(&pages, &query).await?;
     let text = visit.text();
     let ids: Vec<String> = found
         .entries
@@ -82,7 +83,7 @@ pub(super) async fn page(
         }
         (filters(text, &query, &found.names))
         (chips(text, &query, &found.overview))
-        (bulk::result(text, &query))
+        (bulk::result(text, &query, &refused))
         @if may_select {
             // Off: a browser must not tick again what was ticked before a page was loaded again.
             form method="post" action=(query.here()) autocomplete="off" { (list) (bulk::bar(&visit)) }
