@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::address::PageQuery;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::{PageError, PageRequest, Pages, charts, incidents, mute, parts, services};
+use super::{PageError, PageRequest, Pages, charts, incidents, mute, parts};
 use crate::domain::escalation::Level;
 use crate::domain::frequency::{Counts, Window, figure};
 use crate::store::views::hourly_counts::{self, Day};
@@ -181,7 +181,7 @@ fn name(visit: &PageRequest, offender: &TopAnomaly) -> Markup {
     html! {
         a href=(format!("/anomalies/{}", anomaly.key)) { (parts::or_dash(&anomaly.alert_name)) }
         " "
-        @if !anomaly.service.is_empty() { (services::link(&anomaly.service)) " " }
+        @if !anomaly.service.is_empty() { (parts::service(&anomaly.service)) " " }
         @if !anomaly.namespace.is_empty() { span.ns { (anomaly.namespace) } }
         " " (mute::mark(visit, anomaly))
     }

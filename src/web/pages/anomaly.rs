@@ -5,8 +5,7 @@ use maud::{Markup, html};
 
 use super::layout::{self, Frame};
 use super::{
-    PageError, PageRequest, Pages, charts, incident, mute, parts, repairs, services,
-    worth as worth_page,
+    PageError, PageRequest, Pages, charts, incident, mute, parts, repairs, worth as worth_page,
 };
 use crate::domain::frequency::Window;
 use crate::entity;
@@ -128,7 +127,7 @@ fn facts(visit: &PageRequest, anomaly: &entity::anomalies::Model) -> Markup {
     let field = |value: &str, label: &str| linked(&html! { (parts::or_dash(value)) }, label);
     let service = match anomaly.service.as_str() {
         "" => html! { (parts::or_dash("")) },
-        name => services::link(name),
+        name => parts::service(name),
     };
     html! {
         dl.facts {

@@ -7,9 +7,8 @@ use uuid::Uuid;
 use super::address::PageQuery;
 use super::forms::Done;
 use super::incident_query::IncidentQuery;
-use super::incidents::title;
 use super::request::{FormPost, PageRequest};
-use super::{PageError, Pages, layout, mute};
+use super::{PageError, Pages, layout, mute, parts};
 use crate::config::Span;
 use crate::domain::id::ShortId;
 use crate::operations::incident::{Asked, BulkAction, Item, NewNote, Outcome, Which, apply};
@@ -129,7 +128,7 @@ impl Refused {
                     li {
                         @match entry(id) {
                             Some((incident, anomaly)) => {
-                                a href=(format!("/incidents/{}", id.simple())) { (title(incident, &anomaly.alert_name)) }
+                                a href=(format!("/incidents/{}", id.simple())) { (parts::title(incident, &anomaly.alert_name)) }
                                 (text.colon)
                                 @if *why == 'r' { (text.pressed_too_late) } @else { (text.bulk_failed) }
                             }

@@ -39,7 +39,7 @@ pub(super) async fn page(
     let more = found.len() > SHOWN;
     found.truncate(SHOWN);
     let text = visit.text();
-    let title = incidents::title(&incident, &anomaly.alert_name);
+    let title = parts::title(&incident, &anomaly.alert_name);
     let frame = Frame {
         section: super::incidents::SECTION,
         title,

@@ -43,7 +43,7 @@ pub(super) async fn page(
     let found = Box::pin(load(&pages, &visit, id)).await?;
     let text = visit.text();
     let (incident, anomaly) = &found.entry;
-    let title = incidents::title(incident, &anomaly.alert_name);
+    let title = parts::title(incident, &anomaly.alert_name);
     let config = &pages.context.config;
     let again = reopens_after(incident, pages.context.config.aggregation.window.0);
     let frame = Frame {
@@ -171,7 +171,7 @@ fn head(visit: &PageRequest, (incident, anomaly): &Entry, again: Option<Timestam
             (parts::taken_by(text, incident)) " "
             (mute::mark(visit, anomaly)) " " (stale::brief(visit, incident)) " "
             (incidents::place(&anomaly.service, &anomaly.namespace)) }
-        h1 { (incidents::title(incident, &anomaly.alert_name)) }
+        h1 { (parts::title(incident, &anomaly.alert_name)) }
         p.how {
             strong.tier { (parts::tier(text, incident.tier)) } " · "
             (plural(text.aggregated, incident.aggregated_count))

@@ -10,7 +10,7 @@ use super::address::PageQuery;
 use super::incident_query::IncidentQuery;
 use super::layout::{self, Frame, Section};
 use super::list_filters::{chips, filters, levels};
-use super::{PageError, PageRequest, Pages, bulk, charts, mute, parts, services, stale};
+use super::{PageError, PageRequest, Pages, bulk, charts, mute, parts, stale};
 use crate::domain::aggregation::Status;
 use crate::domain::frequency::Window;
 use crate::entity::incidents::Model as Incident;
@@ -157,7 +157,7 @@ pub(super) fn card(
 ) -> Markup {
     let text = visit.text();
     let (id, name) = (incident.id, anomaly.alert_name.as_str());
-    let title = title(incident, name);
+    let title = parts::title(incident, name);
     // Of what is not over, it goes without saying that its only alert fires.
     let is_over = incident.status == Status::Resolved;
     html! {
@@ -173,7 +173,9 @@ pub(super) fn card(
                 (parts::level(text, anomaly.level)) " " (parts::incident_state(text, incident)) " "
                 (parts::taken_by(text, incident)) " "
                 (mute::brief(visit, anomaly)) " " (stale::brief(visit, incident)) " "
-                (place(&anomaly.service, &anomaly.namespace)) }
+                // In few bytes.
+                @if let Some(to) = parts::service_path(&anomaly.service) { a href=(to) { (anomaly.service) } " " }
+                @if !anomaly.namespace.is_empty() { i { (anomaly.namespace) } } }
             p {
                 b { (parts::tier(text, incident.tier)) } " · "
                 (plural(text.aggregated, incident.aggregated_count))
@@ -197,19 +199,10 @@ fn says(title: &str, name: &str) -> bool {
     title.match_indices(name).any(|(at, _)| is_word(at))
 }
 
-/// What a person reads first.
-pub(super) fn title<'a>(incident: &'a Incident, alert_name: &'a str) -> &'a str {
-    if incident.title.trim().is_empty() {
-        alert_name
-    } else {
-        &incident.title
-    }
-}
-
 /// Service and namespace, as far as they are known.
 pub(super) fn place(service: &str, namespace: &str) -> Markup {
     html! {
-        @if !service.is_empty() { (services::link(service)) " " }
+        @if !service.is_empty() { (parts::service(service)) " " }
         @if !namespace.is_empty() { b.ns { (namespace) } }
     }
 }

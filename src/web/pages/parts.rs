@@ -72,6 +72,31 @@ pub(super) fn incident_state(text: &Text, incident: &Incident) -> Markup {
     }
 }
 
+/// What a person reads first of an incident.
+pub(super) fn title<'a>(incident: &'a Incident, alert_name: &'a str) -> &'a str {
+    if incident.title.trim().is_empty() {
+        alert_name
+    } else {
+        &incident.title
+    }
+}
+
+/// A service's name, with a link to its page.
+pub(super) fn service(name: &str) -> Markup {
+    html! {
+        @match service_path(name) {
+            Some(path) => a.svc href=(path) { (name) },
+            None => b.svc { (name) },
+        }
+    }
+}
+
+/// Where a service's page is. Browsers take two names for a way up, however they are written.
+pub(super) fn service_path(name: &str) -> Option<String> {
+    let has_page = !matches!(name, "" | "." | "..");
+    has_page.then(|| format!("/services/{}", encoded(name)))
+}
+
 /// Who has taken an incident that is acknowledged, if they said who they are.
 pub(super) fn taken_by(text: &Text, incident: &Incident) -> Markup {
     let is_taken = incident.status == Status::Acknowledged;
@@ -142,7 +167,12 @@ pub(super) fn ago(visit: &PageRequest, at: Timestamp) -> Markup {
 
 /// The same for a list, in few bytes: the script adds the exact time.
 pub(super) fn age(visit: &PageRequest, at: Timestamp) -> Markup {
-    html! { time.ago datetime=(at.to_rfc3339()) { (visit.lang.age(visit.now.since(at))) } }
+    let exact = at.to_rfc3339();
+    // Nobody reads the thousandths of a second.
+    let exact = exact
+        .split_once('.')
+        .map_or(exact.clone(), |(second, _)| format!("{second}Z"));
+    html! { time.ago datetime=(exact) { (visit.lang.age(visit.now.since(at))) } }
 }
 
 /// How long ago it was, with the words for that.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::address::PageQuery;
 use super::layout::{self, Frame, Section};
 use super::topics::Topic;
-use super::{PageError, PageRequest, Pages, address, parts, services};
+use super::{PageError, PageRequest, Pages, address, parts};
 use crate::config::{QuietOf, RepairSettings};
 use crate::domain::id::ShortId;
 use crate::domain::verdict::Verdict;
@@ -140,7 +140,7 @@ pub(super) fn table(
                         @if let Some(anomalies) = anomalies {
                             td { @if let Some(anomaly) = anomalies.get(&repair.anomaly_key) {
                                 a href=(format!("/anomalies/{}", anomaly.key)) { (parts::or_dash(&anomaly.alert_name)) }
-                                " " @if !anomaly.service.is_empty() { (services::link(&anomaly.service)) }
+                                " " span.svc { (anomaly.service) }
                             } }
                         }
                         td { a href=(format!("/incidents/{}", repair.incident_id)) {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::address::{self, PageQuery};
 use super::layout::{self, Frame, Section};
-use super::{PageError, PageRequest, Pages, charts, parts, services};
+use super::{PageError, PageRequest, Pages, charts, parts};
 use crate::report::said::{self, sentences};
 use crate::report::{self, Period, Report, fix_says};
 use crate::text::fill;
@@ -101,7 +101,7 @@ fn pager(visit: &PageRequest, period: Period, kept: Timestamp) -> Markup {
 fn anomaly(key: &str, alert_name: &str, service: &str, namespace: &str) -> Markup {
     html! {
         a href=(format!("/anomalies/{key}")) { (parts::or_dash(alert_name)) }
-        @if !service.is_empty() { " " (services::link(service)) }
+        @if !service.is_empty() { " " (parts::service(service)) }
         @if !namespace.is_empty() { " " span.ns { (namespace) } }
     }
 }

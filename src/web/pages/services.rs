@@ -27,14 +27,6 @@ const REPAIRS: u64 = 30;
 /// How old a repair that is listed may be.
 const TRIED: Duration = Duration::from_secs(30 * 86_400);
 
-/// A service's name, with a link to its page. Browsers take two names for a way up, however they are written.
-pub(super) fn link(name: &str) -> Markup {
-    html! {
-        @if matches!(name, "." | "..") { b.svc { (name) } }
-        @else { a.svc href=(format!("/services/{}", parts::encoded(name))) { (name) } }
-    }
-}
-
 /// What the page shows.
 struct ServiceData {
     name: String,

@@ -17,7 +17,7 @@ async fn page(h: &Harness, path: &str) -> (u16, String) {
 }
 
 fn of(service: &str, mut alert: Value) -> Value {
-    alert["labels"]["service"] = json!(service);
+    alert["labels"]["job"] = json!(service);
     alert
 }
 
@@ -60,7 +60,7 @@ on_both! {
 
         // Names lead there, from wherever they stand.
         let anomaly = format!("/anomalies/{}", one["anomaly_key"].as_str().unwrap());
-        for from in ["/incidents", &path, "/anomalies", &anomaly, "/repairs"] {
+        for from in ["/incidents", &path, "/anomalies", &anomaly] {
             let (_, shown) = page(&h, from).await;
             assert!(shown.contains(&format!("href=\"{PAGE}\"")), "{from}: {shown}");
         }

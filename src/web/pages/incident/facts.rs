@@ -6,7 +6,7 @@ use crate::config::Secret;
 use crate::domain::aggregation::ResolvedBy;
 use crate::store::views::incident_list::Entry;
 use crate::text::{Text, address, fill, plural};
-use crate::web::pages::{PageRequest, charts, mute, parts, services};
+use crate::web::pages::{PageRequest, charts, mute, parts};
 use crate::{alertmanager, entity};
 
 pub(super) fn facts(visit: &PageRequest, (incident, anomaly): &Entry) -> Markup {
@@ -38,7 +38,7 @@ pub(super) fn facts(visit: &PageRequest, (incident, anomaly): &Entry) -> Markup 
     ] {
         let is_service = name == text.service && !value.is_empty();
         let shown = match is_service {
-            true => services::link(value),
+            true => parts::service(value),
             false => html! { (parts::or_dash(value)) },
         };
         facts.push(fact(name, &shown));
