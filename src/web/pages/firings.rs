@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::address::PageQuery;
 use super::layout::{self, Frame};
 use super::timeline::series;
-use super::{PageError, PageRequest, Pages, address, incidents, parts, stale};
+use super::{PageError, PageRequest, Pages, address, parts, stale};
 use crate::config::Config;
 use crate::entity::occurrences::Model;
 use crate::store::views::lists;

@@ -169,10 +169,8 @@ pub(super) fn ago(visit: &PageRequest, at: Timestamp) -> Markup {
 pub(super) fn age(visit: &PageRequest, at: Timestamp) -> Markup {
     let exact = at.to_rfc3339();
     // Nobody reads the thousandths of a second.
-    let exact = exact
-        .split_once('.')
-        .map_or(exact.clone(), |(second, _)| format!("{second}Z"));
-    html! { time.ago datetime=(exact) { (visit.lang.age(visit.now.since(at))) } }
+    let second = exact.split('.').next().unwrap_or_default();
+    html! { time.ago datetime={ (second) "Z" } { (visit.lang.age(visit.now.since(at))) } }
 }
 
 /// How long ago it was, with the words for that.
