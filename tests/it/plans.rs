@@ -179,14 +179,17 @@ on_both! {
         let keys: Vec<String> = anomalies.into_iter().map(|one| one.key).collect();
         assert_eq!(keys.len(), 1);
         let since = h.now().before(Duration::from_secs(30 * 86_400));
-        assert_eq!(timeline::repairs_of(db, &keys, since, 30).await.unwrap(), []);
+        assert!(timeline::repairs_of(db, &keys, since, 30).await.unwrap().is_empty());
         let unresolved = Filter { unresolved: true, ..of_service };
         incident_list::incidents(db, &unresolved, Sort::Worst, None, 20).await.unwrap();
         lists::count_incidents(db, &unresolved).await.unwrap();
         assert_eq!(cards::incident_of(db, (-100, None), 2).await.unwrap(), None);
         let asked = std::mem::take(&mut *told.lock().unwrap());
+        // What asks for none of an empty list asks nothing.
+        let is_read = |asked: &&Statement| !["WHERE ? = ?", "WHERE $1 = $2"].iter().any(|end| asked.sql.ends_with(end));
+        let asked: Vec<&Statement> = asked.iter().filter(is_read).collect();
         assert!(asked.len() >= 5, "{asked:#?}");
-        for statement in &asked {
+        for statement in asked {
             let plan = h.explain(statement).await;
             let wrong = wrong(h.context.db.backend(), &plan);
             assert!(wrong.is_none(), "{wrong:?}: {}\n{plan:#?}", statement.sql);
