@@ -19,8 +19,8 @@ use crate::store::views::lists;
 use crate::store::views::past::Past;
 use crate::store::views::timeline::{self, RepairFilter};
 use crate::store::views::top_anomalies::{ActionStats, by_action};
-use crate::text::Text;
 use crate::text::repairs::{class_name, verdict_word, why_verdict};
+use crate::text::{Lang, Text, fill};
 use crate::web::worth::{self, Table};
 use crate::web::{RepairState, repair_cursor, repair_position};
 
@@ -179,6 +179,7 @@ fn verdict(text: &Text, repair: &repairs::Model) -> Markup {
                     (verdict_word(text, verdict))
                 }
                 @if let Some(why) = why { " " small { (why) } }
+                @if let Some(ms) = repair.quiet_after_ms { " · " (spanned(text, text.quiet_after, ms)) }
             }
         }
     }
@@ -190,7 +191,7 @@ fn in_short(visit: &PageRequest, settings: &RepairSettings, repair: &repairs::Mo
     html! {
         code { (repair.action) } ": " (verdict(text, repair))
         " · " (text.claim) (text.colon) (claim(visit, settings, repair))
-        @if let Some(ms) = repair.duration_ms { " · " (took(visit, ms)) }
+        @if let Some(ms) = repair.duration_ms { " · " (spanned(text, text.took_age, ms)) }
         @if let Some(who) = &repair.operator { " · " (who) }
         @if let Some(note) = &repair.note { " · " q { (note) } }
     }
@@ -222,6 +223,12 @@ fn took(visit: &PageRequest, ms: i64) -> String {
     visit
         .lang
         .age(std::time::Duration::from_millis(ms.max(0).unsigned_abs()))
+}
+
+/// How long something took, in words.
+fn spanned(text: &Text, form: &str, ms: i64) -> String {
+    let age = std::time::Duration::from_millis(ms.max(0).unsigned_abs());
+    fill(form, &[("age", &Lang::of(text).age(age))])
 }
 
 fn outcome(text: &Text, success: bool) -> Markup {

@@ -92,11 +92,15 @@ fn render(found: &Value, now: Timestamp, look: Terminal) -> String {
         "AT LEAST",
         "EFFECTIVE",
         "TRIED",
+        "SUPERSEDED",
+        "UNKNOWN",
+        "CLAIMED ONLY",
         "MEDIAN",
+        "P90",
         "LAST",
     ];
     let mut table = look.table(&heads);
-    table::align_right(&mut table, [2, 3, 4, 6, 7]);
+    table::align_right(&mut table, [2, 3, 4, 6, 7, 8, 9, 10, 11]);
     let least = number(found, "/min_verdicts");
     let is_known = number(found, "/nothing/episodes") > Some(0);
     let actions = found.get("actions").and_then(Value::as_array);
@@ -106,8 +110,10 @@ fn render(found: &Value, now: Timestamp, look: Terminal) -> String {
             .as_f64()
             .filter(|_| count("/verdicts") > Some(0));
         let bound = bound.map(|bound| format!("{:.0} %", (bound * 100.0).floor()));
-        let median = count("/median_quiet_ms")
-            .map(|ms| age::short(std::time::Duration::from_millis(ms.max(0).unsigned_abs())));
+        let quiet = |pointer| {
+            let ms = count(pointer)?.max(0).unsigned_abs();
+            Some(age::short(std::time::Duration::from_millis(ms)))
+        };
         let last = time(action, "/last_at").map(|at| age::short(now.since(at)));
         table.add_row(table::line(vec![
             cell(&text(action, "/action")),
@@ -122,11 +128,15 @@ fn render(found: &Value, now: Timestamp, look: Terminal) -> String {
                 None => EN.effective_unknown,
             }),
             figure(count("/attempts")),
-            cell(&or_dash(median.unwrap_or_default())),
+            figure(count("/superseded")),
+            figure(count("/unknown")),
+            figure(count("/claimed_only")),
+            cell(&or_dash(quiet("/median_quiet_ms").unwrap_or_default())),
+            cell(&or_dash(quiet("/p90_quiet_ms").unwrap_or_default())),
             cell(&or_dash(last.unwrap_or_default())),
         ]));
     }
-    look.render(table, &[(0, 16)])
+    look.render(table, &[(0, 16), (5, 9), (1, 7), (0, 12)])
 }
 
 /// How many verdicts there are, and how much they weigh if that is not the same.
@@ -163,7 +173,8 @@ mod tests {
             "stand_in": {"subject": "DiskFull", "summary": "clean held 3 of 3 times"},
             "actions": [{
                 "action": "rollback", "class": "mitigate", "verified": 4, "verdicts": 4, "attempts": 5,
-                "lower_bound": 0.51, "effective": true, "median_quiet_ms": 240_000,
+                "superseded": 11, "unknown": 12, "claimed_only": 13,
+                "lower_bound": 0.51, "effective": true, "median_quiet_ms": 240_000, "p90_quiet_ms": 360_000,
                 "last_at": "2026-11-22T21:25:29.102Z",
             }],
         });
@@ -178,11 +189,13 @@ mod tests {
         );
         let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
         let look = Terminal {
-            width: 120,
+            width: 160,
             colour: false,
         };
         let told = render(&found, now, look);
-        for part in ["rollback", "mitigate", "51 %", "yes", "4m", "3m"] {
+        for part in [
+            "rollback", "mitigate", "51 %", "yes", "11", "12", "13", "4m", "6m", "3m",
+        ] {
             assert!(told.contains(part), "{part}: {told}");
         }
         assert!(!told.contains("by weight"), "{told}");
