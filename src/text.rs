@@ -781,6 +781,9 @@ texts! {
     msg_tier
     msg_count
     msg_repairs
+    all_repairs
+    of_alert_name
+    of_service
     held_last
     quiet_after
     took_age
