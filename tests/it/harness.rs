@@ -2,6 +2,7 @@
 //! a stand-in for Telegram.
 
 mod alerts;
+mod ingest;
 mod on;
 mod requests;
 mod scratch;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::redis_keys::RedisKeys;
 use crate::telegram::Telegram;
 pub use alerts::{alert, body, firing, resolved};
+pub use ingest::ingest_one;
 pub use on::On;
 pub use requests::{answer, number};
 pub use scratch::Scratch;
