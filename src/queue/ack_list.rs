@@ -11,11 +11,11 @@ use std::task::{Context, Poll};
 use apalis_core::error::BoxDynError;
 use apalis_core::task::Task;
 use futures::FutureExt as _;
-use tower::{Layer, Service, ServiceExt as _};
+use tower::{Layer, Service};
 
 use super::ack::{failed, panic_message};
-use super::consumer::{Consumer, JobHandle, Outcome};
-use super::list::{List, Run};
+use super::consumer::{Consumer, Outcome};
+use super::list::{Fetched, List, Run};
 use crate::jobs::{Job, JobError};
 use crate::store::error::STORE_DELAY;
 
@@ -76,26 +76,35 @@ where
         let (consumer, inner) = (Arc::clone(&self.consumer), self.inner.clone());
         Box::pin(async move {
             let (list, context) = task.take();
-            let mut lists = vec![list];
-            while let Some(list) = lists.pop() {
+            let (mut next, mut waiting) = (Some(list), Vec::new());
+            while let Some(list) = next {
                 let Some(run) = list.run.clone() else {
                     return Err("a list came from somewhere else than this queue".into());
                 };
+                let _abandoned = Abandoned(Arc::clone(&run));
                 let task = Task::new_with_ctx(list, Arc::clone(&context));
-                let handler = AssertUnwindSafe(inner.clone().oneshot(task)).catch_unwind();
-                let work = consumer.run_list(handler, &run);
+                let mut inner = inner.clone();
+                // Whether it is ready does not matter: a worker that stops never is, and finishes what it has begun.
+                let handler = AssertUnwindSafe(async move { inner.call(task).await });
+                let work = consumer.run_list(handler.catch_unwind(), &run);
                 let mut first = run.task_context().follow(work).await;
-                let second = first.split_off(first.len().div_ceil(2));
-                let halves = [second, first].into_iter();
-                lists.extend(
-                    halves
-                        .filter(|half| !half.is_empty())
-                        .map(|half| List::of(&consumer, half)),
-                );
                 run.unstored.wait().await;
+                let second = first.split_off(first.len().div_ceil(2));
+                waiting.extend([second, first].into_iter().filter(|half| !half.is_empty()));
+                next = waiting.pop().map(|half| List::of(&consumer, half));
             }
             Ok(())
         })
+    }
+}
+
+/// Sees to it that nobody answers for what is left of a run that is over. What is left of one that was dropped in the
+/// middle has been given back.
+struct Abandoned(Arc<Run>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.take_rest();
     }
 }
 
@@ -106,32 +115,40 @@ impl Consumer {
         &self,
         handler: impl Future<Output = std::thread::Result<Result<T, E>>>,
         run: &Run,
-    ) -> Vec<Arc<JobHandle>> {
+    ) -> Vec<Fetched> {
+        let mut panic = None;
         let work = async {
-            let ended = handler.await;
+            match handler.await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    let error = error.into().to_string();
+                    run.answer_rest(|_| failed(error.clone()));
+                }
+                Err(said) => panic = Some(panic_message(&*said).to_owned()),
+            }
             // Others may have got some of its jobs, and answer for them.
-            run.kept.wait().await;
-            ended
+            run.unanswered.wait().await;
         };
-        match tokio::time::timeout(self.policy().timeout, work).await {
-            Ok(Ok(Ok(_))) => run.answer_rest(|_| {
-                Outcome::Failed(JobError::RetryAfter {
-                    after: STORE_DELAY,
-                    why: "its batch ended".to_owned(),
-                })
-            }),
-            Ok(Ok(Err(error))) => {
-                let error = error.into().to_string();
-                run.answer_rest(|_| failed(error.clone()));
-            }
-            Ok(Err(_)) if run.len() > 1 => return run.take_rest(),
-            Ok(Err(panic)) => {
-                let error = format!("panicked: {}", panic_message(&*panic));
-                run.answer_rest(|_| failed(error.clone()));
-            }
-            Err(_) => {
+        let is_in_time = tokio::time::timeout(self.policy().timeout, work).await;
+        match (is_in_time, panic) {
+            (Err(_), None) => {
                 let answers = run.rest_waits() || self.store_answers().await;
                 run.answer_rest(|held| self.timed_out(held, answers));
+            }
+            (Ok(()), None) => run.answer_rest(|_| {
+                Outcome::Failed(JobError::RetryAfter {
+                    after: STORE_DELAY,
+                    why: "its handler dropped it without an answer".to_owned(),
+                })
+            }),
+            (_, Some(message)) if run.len() == 1 => {
+                run.answer_rest(|_| failed(format!("panicked: {message}")));
+            }
+            (is_in_time, Some(_)) => {
+                if is_in_time.is_err() {
+                    run.answer_waiting(|held| self.timed_out(held, true));
+                }
+                return run.take_rest();
             }
         }
         Vec::new()

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use std::vec;
@@ -20,6 +20,7 @@ use apalis_core::worker::context::WorkerContext;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use uuid::Uuid;
 
 use super::ack::span_of;
 use super::ack_list::AckListLayer;
@@ -32,7 +33,7 @@ use crate::telemetry::task_context::TaskContext;
 use crate::telemetry::trace_context::Trace;
 
 /// The most jobs of a list. To decode them takes a millisecond or two, in which their thread does nothing else.
-const MOST: usize = 256;
+const MAX_LIST: usize = 256;
 
 /// Jobs that were fetched together.
 #[derive(Debug)]
@@ -56,10 +57,10 @@ enum Receiver {
     Queue {
         run: Arc<Run>,
         place: usize,
-        /// Dropped with this: then the handler has the job no more.
-        _kept: TaskTrackerToken,
+        /// Counts the job among those that are not answered, until this is dropped.
+        _unanswered: TaskTrackerToken,
     },
-    /// Whoever made the list of this one job.
+    /// The caller that made the list of this one job.
     Caller(oneshot::Sender<Result<(), JobError>>),
 }
 
@@ -67,82 +68,98 @@ enum Receiver {
 pub(super) struct Run {
     consumer: Arc<Consumer>,
     started: Instant,
-    jobs: Vec<Open>,
-    /// The jobs that the handler still has.
-    pub(super) kept: TaskTracker,
+    /// The jobs that have no answer yet, by their places.
+    jobs: Vec<Mutex<Option<Fetched>>>,
+    /// The jobs that somebody may still answer for.
+    pub(super) unanswered: TaskTracker,
     /// The answers that are not stored yet.
     pub(super) unstored: TaskTracker,
 }
 
-/// A job of a run, and its span until it is answered.
-struct Open {
+/// A job of a list, and the span of its attempt.
+pub(super) struct Fetched {
     held: Arc<JobHandle>,
-    span: Mutex<Option<Span>>,
+    span: Span,
 }
 
 impl Run {
-    /// Answers for the job at a place, unless it was answered already.
-    fn answer(&self, place: usize, outcome: Outcome) {
-        let job = &self.jobs[place];
-        let Some(mut span) = job.take() else {
+    /// Answers for the job at a place, unless it has an answer.
+    fn answer(&self, place: usize, outcome: impl FnOnce(&JobHandle) -> Outcome) {
+        // Before the job is taken: who finds none without an answer waits for this one to be stored.
+        let unstored = self.unstored.token();
+        let Some(Fetched { held, mut span }) = self.take(place) else {
             return;
         };
+        let (id, outcome) = (held.id(), outcome(&held));
         if let Outcome::Failed(error) = &outcome {
             span.fail(|| error.to_string());
         }
+        let trace = span.trace();
         drop(span);
         self.consumer.observe(self.started.elapsed());
-        let unstored = self.unstored.token();
-        let held = Arc::clone(&job.held);
-        self.consumer.answer_until(held, outcome, unstored);
+        let answer = || self.consumer.answer_until(held, outcome, unstored);
+        self.context_of(id, trace).within(answer);
     }
 
     /// Answers for every job that has no answer.
     pub(super) fn answer_rest(&self, outcome: impl Fn(&JobHandle) -> Outcome) {
-        for (place, job) in self.jobs.iter().enumerate() {
-            self.answer(place, outcome(&job.held));
+        for place in 0..self.jobs.len() {
+            self.answer(place, &outcome);
         }
     }
 
-    /// Takes what has no answer: whatever the handler says of it from now on comes too late.
-    pub(super) fn take_rest(&self) -> Vec<Arc<JobHandle>> {
-        let rest = self.jobs.iter().filter(|job| job.take().is_some());
-        rest.map(|job| Arc::clone(&job.held)).collect()
+    /// Takes the jobs that have no answer: one that comes later changes nothing.
+    pub(super) fn take_rest(&self) -> Vec<Fetched> {
+        let places = 0..self.jobs.len();
+        places.filter_map(|place| self.take(place)).collect()
+    }
+
+    fn take(&self, place: usize) -> Option<Fetched> {
+        self.job(place).take()
+    }
+
+    fn job(&self, place: usize) -> MutexGuard<'_, Option<Fetched>> {
+        let job = self.jobs[place].lock();
+        job.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many jobs there are, answered or not.
-    pub(super) fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.jobs.len()
     }
 
-    /// What the work belongs to, where it is for one job alone.
+    /// The context of the work, where it is for one job alone.
     pub(super) fn task_context(&self) -> TaskContext {
-        let [job] = self.jobs.as_slice() else {
+        if self.len() != 1 {
             return TaskContext::default();
-        };
-        TaskContext {
-            request: None,
-            job: Some((job.held.id(), self.consumer.policy().queue)),
-            trace: job.held.trace(),
+        }
+        match self.job(0).as_ref() {
+            Some(job) => self.context_of(job.held.id(), job.span.trace()),
+            None => TaskContext::default(),
         }
     }
 
-    /// Whether each job without an answer only waits for the store; none if all have one.
+    fn context_of(&self, job: Uuid, trace: Option<Trace>) -> TaskContext {
+        TaskContext {
+            request: None,
+            job: Some((job, self.consumer.policy().queue)),
+            trace,
+        }
+    }
+
+    /// Whether every job without an answer only waits for the store.
     pub(super) fn rest_waits(&self) -> bool {
-        let mut rest = self.jobs.iter().filter(|job| job.is_open());
-        rest.all(|job| job.held.waits())
-    }
-}
-
-impl Open {
-    fn take(&self) -> Option<Span> {
-        let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
-        span.take()
+        let waits = |place| self.job(place).as_ref().is_none_or(|job| job.held.waits());
+        (0..self.jobs.len()).all(waits)
     }
 
-    fn is_open(&self) -> bool {
-        let span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
-        span.is_some()
+    /// Answers for those without an answer that only wait for the store.
+    pub(super) fn answer_waiting(&self, outcome: impl Fn(&JobHandle) -> Outcome) {
+        for place in 0..self.jobs.len() {
+            if self.job(place).as_ref().is_some_and(|job| job.held.waits()) {
+                self.answer(place, &outcome);
+            }
+        }
     }
 }
 
@@ -169,7 +186,7 @@ impl Unanswered {
     #[must_use]
     pub fn is_awaited(&self) -> bool {
         match &self.to {
-            Receiver::Queue { run, place, .. } => run.jobs[*place].is_open(),
+            Receiver::Queue { run, place, .. } => run.job(*place).is_some(),
             Receiver::Caller(caller) => !caller.is_closed(),
         }
     }
@@ -179,7 +196,7 @@ impl Unanswered {
         match self.to {
             Receiver::Queue { run, place, .. } => {
                 let outcome = result.map_or_else(Outcome::Failed, |()| Outcome::Done);
-                run.answer(place, outcome);
+                run.answer(place, |_| outcome);
             }
             // Fails if nobody waits any more.
             Receiver::Caller(caller) => drop(caller.send(result)),
@@ -216,46 +233,39 @@ impl<J> List<J> {
 
 impl<J: Job> List<J> {
     /// Decodes jobs. What cannot be decoded becomes a dead letter.
-    pub(super) fn of(consumer: &Arc<Consumer>, held: Vec<Arc<JobHandle>>) -> Self {
-        let (mut decoded, mut open) = (Vec::with_capacity(held.len()), Vec::new());
-        open.reserve_exact(held.len());
-        for held in held {
-            match serde_json::from_slice::<J>(&held.payload) {
+    pub(super) fn of(consumer: &Arc<Consumer>, fetched: Vec<Fetched>) -> Self {
+        let mut decoded = Vec::with_capacity(fetched.len());
+        let mut open = Vec::with_capacity(fetched.len());
+        for fetched in fetched {
+            match serde_json::from_slice::<J>(&fetched.held.payload) {
                 Ok(job) => {
-                    let span = span_of(consumer, &held);
-                    decoded.push((job, span.trace()));
-                    let span = Mutex::new(Some(span));
-                    open.push(Open { held, span });
+                    let (held, trace) = (Arc::clone(&fetched.held), fetched.span.trace());
+                    decoded.push((job, held, trace));
+                    open.push(Mutex::new(Some(fetched)));
                 }
-                Err(error) => consumer.bury_undecodable(held, &error),
+                Err(error) => consumer.bury_undecodable(fetched.held, &error),
             }
         }
         let run = Arc::new(Run {
             consumer: Arc::clone(consumer),
             started: Instant::now(),
             jobs: open,
-            kept: TaskTracker::new(),
+            unanswered: TaskTracker::new(),
             unstored: TaskTracker::new(),
         });
-        let unanswered = |(place, (job, trace)): (usize, (J, Option<Trace>))| {
-            let unanswered = Unanswered {
-                held: Arc::clone(&run.jobs[place].held),
-                trace,
-                to: Receiver::Queue {
-                    run: Arc::clone(&run),
-                    place,
-                    _kept: run.kept.token(),
-                },
+        let mut jobs = Vec::with_capacity(decoded.len());
+        for (place, (job, held, trace)) in decoded.into_iter().enumerate() {
+            let to = Receiver::Queue {
+                run: Arc::clone(&run),
+                place,
+                _unanswered: run.unanswered.token(),
             };
-            (job, unanswered)
-        };
-        let jobs = decoded.into_iter().enumerate().map(unanswered).collect();
-        run.kept.close();
-        run.unstored.close();
-        Self {
-            jobs,
-            run: Some(run),
+            jobs.push((job, Unanswered { held, trace, to }));
         }
+        run.unanswered.close();
+        run.unstored.close();
+        let run = Some(run);
+        Self { jobs, run }
     }
 }
 
@@ -271,6 +281,8 @@ impl<J> IntoIterator for List<J> {
 /// One consumer of one queue, for apalis, whose tasks are lists.
 pub struct ListBackend<J> {
     inbox: Inbox,
+    /// Whether the next poll lets others run first.
+    yields: bool,
     job: PhantomData<fn() -> J>,
 }
 
@@ -281,6 +293,7 @@ impl<J: Job> ListBackend<J> {
         let (inbox, running) = Consumer::start(name, parts);
         let backend = Self {
             inbox,
+            yields: false,
             job: PhantomData,
         };
         (backend, running)
@@ -300,12 +313,22 @@ impl<J: Job> Backend for ListBackend<J> {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Never>>> {
+        if std::mem::take(&mut self.yields) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
-            let Some(held) = ready!(self.inbox.poll_take(cx, MOST)) else {
+            let Some(held) = ready!(self.inbox.poll_take(cx, MAX_LIST)) else {
                 return Poll::Ready(None);
             };
+            self.yields = true;
             let first = held.first().map(|held| held.id());
-            let list = List::of(&self.inbox.consumer, held);
+            let consumer = &self.inbox.consumer;
+            let fetched = held.into_iter().map(|held| Fetched {
+                span: span_of(consumer, &held),
+                held,
+            });
+            let list = List::of(consumer, fetched.collect());
             if let Some(id) = first.filter(|_| !list.is_empty()) {
                 let id = TaskId::from_string(id.to_string());
                 let task = TaskBuilder::new(list).task_id(id).build();

@@ -7,6 +7,7 @@ mod on;
 mod requests;
 mod scratch;
 mod settings;
+mod template;
 mod waiting;
 
 use std::sync::Arc;

@@ -28,10 +28,8 @@ use crate::canary;
 use batcher::{Batcher, Waiting};
 use rules::Rules;
 
-/// How many lists may wait for a batcher; the jobs that a process holds are bounded as well.
-const LISTS: usize = 64;
 /// How many alerts of a list ask the store at once.
-const APART: usize = 16;
+const CONCURRENT_LOOKUPS: usize = 16;
 /// How often anomalies are counted: what others make and what is pruned in the meantime is not known.
 const COUNT_EVERY: Duration = Duration::from_secs(60);
 
@@ -41,6 +39,7 @@ pub async fn handle(alerts: List<IngestAlert>, batchers: Data<Arc<Batchers>>) {
     let mut apart = Vec::new();
     for (job, answer) in alerts {
         if batchers.asks_the_store(&job) {
+            answer.held().wait_for_store();
             apart.push((job, answer));
             continue;
         }
@@ -57,12 +56,12 @@ pub async fn handle(alerts: List<IngestAlert>, batchers: Data<Arc<Batchers>>) {
         }
     }
     for (queue, part) in batchers.parts.iter().zip(parts) {
-        batchers.send(queue, part).await;
+        send(queue, part);
     }
     if !apart.is_empty() {
         let entered = |(job, answer)| Box::pin(batchers.enter_apart(job, answer));
         stream::iter(apart)
-            .for_each_concurrent(APART, entered)
+            .for_each_concurrent(CONCURRENT_LOOKUPS, entered)
             .await;
     }
 }
@@ -72,7 +71,8 @@ pub async fn handle(alerts: List<IngestAlert>, batchers: Data<Arc<Batchers>>) {
 pub struct Batchers {
     context: Context,
     rules: Rules,
-    parts: Vec<mpsc::Sender<Vec<Waiting>>>,
+    /// Unbounded: a process holds only as many jobs as its policy allows.
+    parts: Vec<mpsc::UnboundedSender<Vec<Waiting>>>,
 }
 
 impl Batchers {
@@ -92,7 +92,7 @@ impl Batchers {
         tokio::spawn(count_names(context.clone(), Arc::downgrade(&names)));
         let overflow_log = Arc::new((LogThrottle::new(COUNT_EVERY), AtomicU64::default()));
         let parts = (0..parts).map(|_| {
-            let (queue, waiting) = mpsc::channel(LISTS);
+            let (queue, waiting) = mpsc::unbounded_channel();
             let batcher = Batcher {
                 context: context.clone(),
                 policy: config.aggregation_policy(),
@@ -112,13 +112,6 @@ impl Batchers {
     fn part_of(&self, delivery: &AlertDelivery) -> usize {
         let key = delivery.key.as_bytes();
         usize::from(key[0] ^ key[1].rotate_left(4)) % self.parts.len()
-    }
-
-    /// Enters alerts. If the batcher has ended, they are dropped, and come again.
-    async fn send(&self, queue: &mpsc::Sender<Vec<Waiting>>, part: Vec<Waiting>) {
-        if !part.is_empty() && queue.send(part).await.is_err() {
-            tracing::error!("an ingest batcher has ended");
-        }
     }
 
     /// Whether the store is to be asked about an alert before it can be entered.
@@ -164,19 +157,19 @@ impl Batchers {
             job: Some((held.id(), IngestAlert::POLICY.queue)),
             trace: answer.trace(),
         };
-        match task_context.follow(self.asked(job, held)).await {
+        match task_context.follow(self.look_up(job, held)).await {
             Err(error) => answer.answer(Err(error)),
             Ok(None) => answer.answer(Ok(())),
             Ok(Some(delivery)) => {
                 let queue = &self.parts[self.part_of(&delivery)];
                 let delivery = Box::new(delivery);
-                self.send(queue, vec![Waiting { delivery, answer }]).await;
+                send(queue, vec![Waiting { delivery, answer }]);
             }
         }
     }
 
     /// What is to be entered of an alert that the store is to be asked about, if anything is.
-    async fn asked(
+    async fn look_up(
         &self,
         job: IngestAlert,
         held: &JobHandle,
@@ -191,12 +184,18 @@ impl Batchers {
             Err(result) => return result.map(|()| None),
             Ok(alert) => alert,
         };
-        held.wait_for_store();
         if alert.rule.is_none() {
             return Ok(Some(self.deliver(held, job.source, job.received_at, alert)));
         }
         let deliver = |alert| self.deliver(held, job.source.clone(), job.received_at, alert);
         Ok(Some(self.rules.read(&self.context, alert, deliver).await?))
+    }
+}
+
+/// Enters alerts. If the batcher has ended, they are dropped, and come again.
+fn send(queue: &mpsc::UnboundedSender<Vec<Waiting>>, part: Vec<Waiting>) {
+    if !part.is_empty() && queue.send(part).is_err() {
+        tracing::error!("an ingest batcher has ended");
     }
 }
 

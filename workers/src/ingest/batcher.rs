@@ -51,7 +51,7 @@ pub(super) struct Batcher {
 }
 
 impl Batcher {
-    pub(super) async fn run(self: Arc<Self>, mut queue: mpsc::Receiver<Vec<Waiting>>) {
+    pub(super) async fn run(self: Arc<Self>, mut queue: mpsc::UnboundedReceiver<Vec<Waiting>>) {
         let most = self.context.config.ingest.batch;
         let mut waiting = Vec::with_capacity(most);
         while let Some(more) = queue.recv().await {
@@ -61,18 +61,21 @@ impl Batcher {
             {
                 waiting.extend(more);
             }
-            // Whose handler has left comes again.
+            // Nobody waits for an answer about a job that was given up; it comes again.
             waiting.retain(|w: &Waiting| w.answer.is_awaited());
             waiting.sort_by_key(|w: &Waiting| (w.delivery.received_at, w.delivery.job));
-            self.pass(&mut waiting).await;
+            while !waiting.is_empty() {
+                let rest = waiting.split_off(waiting.len().min(most));
+                self.pass(std::mem::replace(&mut waiting, rest)).await;
+            }
         }
     }
 
     /// Commits what is waiting. What must follow a commit does so while the next batch is on its way,
     /// and then answers. A batch that fails on data, or panics, is split until only the alert that is to
     /// blame fails.
-    async fn pass(self: &Arc<Self>, waiting: &mut Vec<Waiting>) {
-        let mut parts = vec![std::mem::take(waiting)];
+    async fn pass(self: &Arc<Self>, waiting: Vec<Waiting>) {
+        let mut parts = vec![waiting];
         while let Some(mut part) = parts.pop() {
             let mut result = self.try_commit(&mut part).await;
             if part.len() == 1 && matches!(result, Err(Failure::Data(_))) {
@@ -110,10 +113,12 @@ impl Batcher {
 
     /// Commits a batch; a panic is a failure as well.
     async fn try_commit(&self, batch: &mut [Waiting]) -> Result<Committed, Failure> {
-        let work = AssertUnwindSafe(self.commit(batch)).catch_unwind();
-        match work.await {
+        let committed = AssertUnwindSafe(self.commit(batch)).catch_unwind().await;
+        match committed {
             Ok(result) => result.map_err(|error| Failure::of(&error)),
             Err(panic) => {
+                // It may have committed before that.
+                mark_redelivered(batch);
                 let message = panic_message(&*panic);
                 Err(Failure::Panic(format!("panicked: {message}")))
             }
@@ -146,9 +151,7 @@ impl Batcher {
                     Err(DbErr::Conn(what))
                 });
             if result.is_err() {
-                for waiting in batch.iter_mut() {
-                    waiting.delivery.redelivered = true;
-                }
+                mark_redelivered(batch);
             }
             match result {
                 Err(error) if cause(&error) == Cause::Store && tries < COMMIT_ATTEMPTS => {
@@ -285,6 +288,12 @@ impl From<Failure> for JobError {
             },
             Failure::Other(why) | Failure::Panic(why) => Self::Retry(why),
         }
+    }
+}
+
+fn mark_redelivered(batch: &mut [Waiting]) {
+    for waiting in batch {
+        waiting.delivery.redelivered = true;
     }
 }
 
