@@ -1,12 +1,12 @@
 //! A schema of PostgreSQL as the migrations leave it, written down once for all tests of this process: to run what was
 //! written down takes a tenth of the time that the migrations take.
 
+use std::process::Command;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
 use tocsin::store::Db;
 use tocsin::store::db::migrate;
-use tokio::process::Command;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -38,7 +38,6 @@ async fn write_down() -> (String, String) {
     let dump = Command::new(format!("{programs}/pg_dump"))
         .args(["--no-owner", "--inserts", "--schema", &name, &server])
         .output()
-        .await
         .unwrap();
     assert!(dump.status.success(), "{dump:?}");
     let dropped = format!("DROP SCHEMA {name} CASCADE");
