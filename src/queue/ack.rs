@@ -6,7 +6,6 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -83,8 +82,11 @@ where
                 let outcome = match result {
                     Ok(Ok(Ok(_))) => Outcome::Done,
                     Ok(Ok(Err(error))) => Outcome::Failed(as_job_error(error.into())),
-                    Ok(Err(panic)) => failed(format!("panicked: {}", said(&*panic))),
-                    Err(_) => consumer.timed_out(&held).await,
+                    Ok(Err(panic)) => failed(format!("panicked: {}", panic_message(&*panic))),
+                    Err(_) => {
+                        let answers = held.waits() || consumer.store_answers().await;
+                        consumer.timed_out(&held, answers)
+                    }
                 };
                 if let Outcome::Failed(error) = &outcome {
                     span.fail(|| error.to_string());
@@ -102,11 +104,11 @@ where
 impl Consumer {
     /// The outcome of a timeout: a failed attempt, unless the handler only waited for the store or the database does
     /// not answer. Then it costs no attempt.
-    async fn timed_out(&self, held: &JobHandle) -> Outcome {
+    pub(super) fn timed_out(&self, held: &JobHandle, store_answers: bool) -> Outcome {
         let why = format!("timed out after {:?}", self.policy().timeout);
-        let why = if held.waits.load(Ordering::Relaxed) {
+        let why = if held.waits() {
             format!("{why} waiting for the database")
-        } else if self.store_answers().await {
+        } else if store_answers {
             return failed(why);
         } else {
             format!("{why}, and the database does not respond")
@@ -119,7 +121,7 @@ impl Consumer {
 }
 
 /// The span of one attempt.
-fn span_of(consumer: &Consumer, held: &JobHandle) -> Span {
+pub(super) fn span_of(consumer: &Consumer, held: &JobHandle) -> Span {
     let (tracer, queue) = (&consumer.tracer, consumer.policy().queue);
     let mut span = tracer.start(SpanKind::Consumer, || queue.into(), held.trace());
     span.note("messaging.destination.name", || queue);
@@ -128,7 +130,7 @@ fn span_of(consumer: &Consumer, held: &JobHandle) -> Span {
     span
 }
 
-const fn failed(error: String) -> Outcome {
+pub(super) const fn failed(error: String) -> Outcome {
     Outcome::Failed(JobError::Retry(error))
 }
 
@@ -139,7 +141,9 @@ fn as_job_error(error: BoxDynError) -> JobError {
     }
 }
 
-fn said(panic: &(dyn Any + Send)) -> &str {
+/// What was said at a panic.
+#[must_use]
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message")

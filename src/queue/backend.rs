@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use apalis_core::backend::finalize::Ephemeral;
 use apalis_core::backend::{Backend, BackendConfig};
@@ -10,17 +10,16 @@ use apalis_core::task::Task;
 use apalis_core::task::builder::TaskBuilder;
 use apalis_core::task::task_id::TaskId;
 use apalis_core::worker::context::WorkerContext;
-use tokio::sync::mpsc;
 
 use super::ack::AckLayer;
-use super::consumer::{Consumer, JobHandle, Parts, Running};
+use super::consumer::{Consumer, Parts, Running};
+use super::inbox::Inbox;
 use crate::jobs::{Job, Policy};
 
 /// One consumer of one queue, for apalis. The [`Consumer`]'s tasks handle the store's errors, because an `Err` here
 /// would end the worker.
 pub struct JobBackend<J> {
-    tasks: mpsc::Receiver<Arc<JobHandle>>,
-    consumer: Arc<Consumer>,
+    inbox: Inbox,
     job: PhantomData<fn() -> J>,
 }
 
@@ -28,10 +27,9 @@ impl<J: Job> JobBackend<J> {
     /// Starts a consumer called `name` (a new name for every start) of `J`'s queue.
     #[must_use]
     pub fn start(name: String, parts: Parts) -> (Self, Running) {
-        let (tasks, running) = Consumer::start(name, parts);
+        let (inbox, running) = Consumer::start(name, parts);
         let backend = Self {
-            tasks,
-            consumer: running.consumer(),
+            inbox,
             job: PhantomData,
         };
         (backend, running)
@@ -56,10 +54,8 @@ impl<J: Job> Backend for JobBackend<J> {
         _: &WorkerContext,
     ) -> Poll<Option<Result<Task<J>, Never>>> {
         loop {
-            let held = match self.tasks.poll_recv(cx) {
-                Poll::Ready(Some(held)) => held,
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
+            let Some(held) = ready!(self.inbox.poll_take_one(cx)) else {
+                return Poll::Ready(None);
             };
             match serde_json::from_slice::<J>(&held.payload) {
                 Ok(job) => {
@@ -70,17 +66,13 @@ impl<J: Job> Backend for JobBackend<J> {
                         .build();
                     return Poll::Ready(Some(Ok(task)));
                 }
-                Err(error) => self.consumer.bury_undecodable(held, &error),
+                Err(error) => self.inbox.consumer.bury_undecodable(held, &error),
             }
         }
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Never>> {
-        // Jobs that were fetched and not started are given back.
-        self.tasks.close();
-        while let Ok(held) = self.tasks.try_recv() {
-            self.consumer.give_back(held);
-        }
+        self.inbox.close();
         Poll::Ready(Ok(()))
     }
 }
@@ -93,10 +85,10 @@ impl<J: Job> BackendConfig for JobBackend<J> {
     type Layer = AckLayer;
 
     fn config(&self) -> &Policy {
-        &self.consumer.policy
+        &self.inbox.consumer.policy
     }
 
     fn middleware(&mut self, _: &mut WorkerContext) -> AckLayer {
-        AckLayer(Arc::clone(&self.consumer))
+        AckLayer(Arc::clone(&self.inbox.consumer))
     }
 }

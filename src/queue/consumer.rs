@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Queues;
 use super::about::WorkerInfo;
+use super::inbox::Inbox;
 use super::progress::IngestProgress;
 use super::store::LEASE;
 use crate::jobs::Policy;
@@ -103,10 +104,10 @@ pub struct Parts {
 
 impl Consumer {
     /// Starts a consumer and returns its jobs. See [`super::backend::JobBackend::start`].
-    pub(super) fn start(name: String, parts: Parts) -> (mpsc::Receiver<Arc<JobHandle>>, Running) {
+    pub(super) fn start(name: String, parts: Parts) -> (Inbox, Running) {
         let policy = parts.policy;
         let (acks, answered) = mpsc::unbounded_channel();
-        let (slots, tasks) = mpsc::channel(policy.concurrency);
+        let (slots, fetched) = mpsc::channel(policy.concurrency);
         let (by, done) = (
             ByQueue {
                 queue: policy.queue,
@@ -142,10 +143,10 @@ impl Consumer {
         running.spawn(upkeep::promote_due(Arc::clone(&consumer)));
         running.spawn(upkeep::send_heartbeats(Arc::clone(&consumer)));
         let running = Running {
-            consumer,
+            consumer: Arc::clone(&consumer),
             tasks: running,
         };
-        (tasks, running)
+        (Inbox::new(consumer, fetched), running)
     }
 
     fn peers(&self) -> u64 {

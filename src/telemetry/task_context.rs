@@ -28,6 +28,11 @@ pub struct TaskContext {
 }
 
 impl TaskContext {
+    /// Does `work` that does not wait as belonging to this.
+    pub fn within<T>(self, work: impl FnOnce() -> T) -> T {
+        TASK_CONTEXT.sync_scope(self, work)
+    }
+
     /// Runs `work` as belonging to this.
     pub fn follow<F: Future>(self, work: F) -> TaskLocalFuture<Self, F> {
         TASK_CONTEXT.scope(self, work)

@@ -12,6 +12,7 @@ use tocsin::context::Context;
 use tocsin::entity::dead_letters;
 use tocsin::jobs::{About, Job, JobError, Policy, Subject};
 use tocsin::queue::consumer::JobHandle;
+use tocsin::queue::list::List;
 use tocsin::queue::store::{Depth, NewJob};
 use tocsin::queue::{Push, Queues};
 use tocsin::store::rows::statement;
@@ -25,6 +26,7 @@ use self::unreliable::Unreliable;
 use crate::harness::{On, Scratch};
 
 mod drain;
+mod lists;
 mod outages;
 mod outcomes;
 mod payload_size;
@@ -93,6 +95,19 @@ impl Scene {
     {
         let handler = move |job: J, held: Data<Arc<JobHandle>>, _: Data<()>| handler(job, held.0);
         let worker = Worker::new(&self.context, (), handler);
+        self.fleet
+            .spawn(fleet::run(vec![worker], self.stop.clone(), drain));
+    }
+
+    /// Starts a worker whose handler gets lists.
+    fn start_lists<J, F, Fut>(&mut self, drain: Duration, handler: F)
+    where
+        J: Job,
+        F: Fn(List<J>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let handler = move |list: List<J>, _: Data<()>| handler(list);
+        let worker = Worker::of_lists(&self.context, (), handler);
         self.fleet
             .spawn(fleet::run(vec![worker], self.stop.clone(), drain));
     }

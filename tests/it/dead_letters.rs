@@ -10,10 +10,10 @@ use tocsin::context::Context;
 use tocsin::jobs::{Content, IngestAlert, Job, JobError};
 use tocsin::queue::consumer::JobHandle;
 use tocsin_workers::fleet::Worker;
-use tocsin_workers::ingest::{self, Batchers};
+use tocsin_workers::ingest::Batchers;
 use tocsin_workers::workers;
 
-use crate::harness::Harness;
+use crate::harness::{Harness, ingest_one};
 
 mod lists;
 mod operators;
@@ -46,7 +46,7 @@ async fn faulty(
     if name == CURSED {
         return Err(JobError::Retry(format!("no rule for {:?}", job.source)));
     }
-    ingest::handle(job, held, Data(Arc::clone(&with.batchers))).await?;
+    ingest_one(job, held, Data(Arc::clone(&with.batchers))).await?;
     match name.as_str() {
         COUNTED => Err(JobError::GiveUp("counted, and then it broke".to_owned())),
         _ => Ok(()),
@@ -60,7 +60,7 @@ async fn fixed(
     with: Data<Faulty>,
 ) -> Result<(), JobError> {
     with.runs.fetch_add(1, Ordering::SeqCst);
-    ingest::handle(job, held, Data(Arc::clone(&with.batchers))).await
+    ingest_one(job, held, Data(Arc::clone(&with.batchers))).await
 }
 
 fn all_but_ingest(context: &Context) -> Vec<Worker> {

@@ -2,10 +2,12 @@
 //! a stand-in for Telegram.
 
 mod alerts;
+mod ingest;
 mod on;
 mod requests;
 mod scratch;
 mod settings;
+mod template;
 mod waiting;
 
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::redis_keys::RedisKeys;
 use crate::telegram::Telegram;
 pub use alerts::{alert, body, firing, resolved};
+pub use ingest::ingest_one;
 pub use on::On;
 pub use requests::{answer, number};
 pub use scratch::Scratch;

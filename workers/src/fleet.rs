@@ -12,6 +12,7 @@ use tocsin::jobs::{Job, JobError};
 use tocsin::queue::about::host;
 use tocsin::queue::backend::JobBackend;
 use tocsin::queue::consumer::{JobHandle, Parts, Running};
+use tocsin::queue::list::{List, ListBackend};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -44,19 +45,10 @@ impl Worker {
         F: Fn(J, Data<Arc<JobHandle>>, Data<D>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), JobError>> + Send + 'static,
     {
-        let parts = Parts {
-            queues: context.queues.clone(),
-            db: context.db.clone(),
-            clock: context.clock.clone(),
-            metrics: context.metrics.clone(),
-            progress: context.probe.progress.clone(),
-            policy: context.config.policy::<J>(),
-            tracer: context.tracer.clone(),
-        };
-        let timeout = parts.policy.timeout;
-        let start = move |name: String| {
+        let parts = parts::<J>(context);
+        let start = move |name: String, parts: Parts| {
             let apalis = WorkerContext::new(&name);
-            let (backend, running) = JobBackend::<J>::start(name, parts.clone());
+            let (backend, running) = JobBackend::<J>::start(name, parts);
             let worker = WorkerBuilder::new(apalis.clone())
                 .backend(backend)
                 .data(data.clone())
@@ -67,10 +59,42 @@ impl Worker {
                 running,
             }
         };
+        Self::starting(parts, start)
+    }
+
+    /// A worker of `J`'s queue whose handler gets lists of jobs, and `data`.
+    pub fn of_lists<J, D, F, Fut>(context: &Context, data: D, handler: F) -> Self
+    where
+        J: Job,
+        D: Clone + Send + Sync + 'static,
+        F: Fn(List<J>, Data<D>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let parts = parts::<J>(context);
+        let start = move |name: String, parts: Parts| {
+            let apalis = WorkerContext::new(&name);
+            let (backend, running) = ListBackend::<J>::start(name, parts);
+            let worker = WorkerBuilder::new(apalis.clone())
+                .backend(backend)
+                .data(data.clone())
+                .build(handler.clone());
+            Started {
+                apalis,
+                run: Box::pin(worker.run()),
+                running,
+            }
+        };
+        Self::starting(parts, start)
+    }
+
+    fn starting(
+        parts: Parts,
+        start: impl Fn(String, Parts) -> Started + Send + Sync + 'static,
+    ) -> Self {
         Self {
-            queue: J::POLICY.queue,
-            timeout,
-            start: Box::new(start),
+            queue: parts.policy.queue,
+            timeout: parts.policy.timeout,
+            start: Box::new(move |name| start(name, parts.clone())),
         }
     }
 
@@ -109,6 +133,18 @@ impl Worker {
                 }
             }
         }
+    }
+}
+
+fn parts<J: Job>(context: &Context) -> Parts {
+    Parts {
+        queues: context.queues.clone(),
+        db: context.db.clone(),
+        clock: context.clock.clone(),
+        metrics: context.metrics.clone(),
+        progress: context.probe.progress.clone(),
+        policy: context.config.policy::<J>(),
+        tracer: context.tracer.clone(),
     }
 }
 

@@ -39,7 +39,7 @@ pub fn test_sender(context: &Context) -> TestSender {
 pub fn workers_with(context: &Context, notifiers: Vec<Box<dyn Notifier>>) -> Vec<Worker> {
     let notify = notify::NotifyContext::new(context, notifiers);
     vec![
-        Worker::new(context, ingest::Batchers::start(context), ingest::handle),
+        Worker::of_lists(context, ingest::Batchers::start(context), ingest::handle),
         Worker::new(context, tier::TierBatcher::start(context), tier::handle),
         Worker::new(context, notify, notify::handle),
         Worker::new(context, analyze::Analyst::new(context), analyze::handle),

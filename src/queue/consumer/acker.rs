@@ -33,9 +33,7 @@ pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedRe
                     backoff.succeeded();
                     consumer.count_buried(&acks);
                     consumer.release(acks.iter().map(|ack| &ack.held));
-                    for ack in acks.drain(..) {
-                        ack.confirm();
-                    }
+                    acks.clear();
                 }
                 Err(error) => {
                     consumer.store_failed("acknowledge jobs", &error);
@@ -49,15 +47,6 @@ pub(super) async fn run(consumer: Arc<Consumer>, mut answered: mpsc::UnboundedRe
                     backoff.failed().await;
                 }
             }
-        }
-    }
-}
-
-impl Ack {
-    fn confirm(self) {
-        if let Some(durable) = self.durable {
-            // Fails if the worker was stopped and nobody waits.
-            let _ = durable.send(());
         }
     }
 }
@@ -91,7 +80,6 @@ impl Consumer {
         for ack in acks.extract_if(.., lost) {
             self.count("stale");
             self.release(std::iter::once(&ack.held));
-            ack.confirm();
         }
         Ok(())
     }
@@ -160,7 +148,6 @@ impl Consumer {
         for ack in acks.extract_if(.., |ack| expired(ack)) {
             self.count("stale");
             self.release(std::iter::once(&ack.held));
-            ack.confirm();
         }
     }
 }

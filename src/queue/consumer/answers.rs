@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt as _;
-use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{Consumer, JobHandle};
 use crate::jobs::{JobError, Policy};
@@ -32,12 +33,27 @@ pub(super) enum Verdict {
 pub(super) struct Ack {
     pub(super) held: Arc<JobHandle>,
     pub(super) verdict: Verdict,
-    pub(super) durable: Option<oneshot::Sender<()>>,
+    /// Dropped with this when the answer is stored, or given up.
+    #[expect(dead_code, reason = "dropping it is what it is for")]
+    pub(super) durable: Option<TaskTrackerToken>,
 }
 
 impl Consumer {
     /// Answers for `held`; returns when the answer is stored, or dropped because the lease was lost.
     pub(in crate::queue) async fn answer(&self, held: Arc<JobHandle>, outcome: Outcome) {
+        let durable = TaskTracker::new();
+        self.answer_until(held, outcome, durable.token());
+        durable.close();
+        durable.wait().await;
+    }
+
+    /// Answers for `held`, and drops `durable` when the answer is stored, or dropped because the lease was lost.
+    pub(in crate::queue) fn answer_until(
+        &self,
+        held: Arc<JobHandle>,
+        outcome: Outcome,
+        durable: TaskTrackerToken,
+    ) {
         let verdict = match outcome {
             Outcome::Done => {
                 self.done.inc();
@@ -45,10 +61,7 @@ impl Consumer {
             }
             Outcome::Failed(error) => self.judge(&held, error),
         };
-        let (durable, wait) = oneshot::channel();
         self.send(held, verdict, Some(durable));
-        // Fails if the acker has ended because the process stops: then the lease expires.
-        let _ = wait.await;
     }
 
     pub(in crate::queue) fn give_back(&self, held: Arc<JobHandle>) {
@@ -115,7 +128,7 @@ impl Consumer {
         &self,
         held: Arc<JobHandle>,
         verdict: Verdict,
-        durable: Option<oneshot::Sender<()>>,
+        durable: Option<TaskTrackerToken>,
     ) {
         // Fails if the acker has ended, after all other tasks: then the lease expires.
         let _ = self.acks.send(Ack {

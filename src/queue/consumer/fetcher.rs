@@ -30,7 +30,7 @@ const GATHER: Duration = Duration::from_millis(2);
 
 struct Fetcher {
     consumer: Arc<Consumer>,
-    slots: mpsc::Sender<Arc<JobHandle>>,
+    slots: mpsc::Sender<Vec<Arc<JobHandle>>>,
     reclaimed_at: Option<Instant>,
     /// Whether more expired leases may wait than were taken over.
     more: bool,
@@ -40,7 +40,7 @@ struct Fetcher {
     suspect_runs: bool,
 }
 
-pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Arc<JobHandle>>) {
+pub(super) async fn run(consumer: Arc<Consumer>, slots: mpsc::Sender<Vec<Arc<JobHandle>>>) {
     let mut fetcher = Fetcher {
         consumer: Arc::clone(&consumer),
         slots,
@@ -186,6 +186,7 @@ impl Fetcher {
             }
         }
         let buried = self.buried(&jobs).await;
+        let mut to_run = Vec::with_capacity(jobs.len());
         for held in jobs {
             if buried.contains(&held.lease) {
                 self.consumer.forget(held);
@@ -195,9 +196,17 @@ impl Fetcher {
                     "the worker died {times} times while running it, the last times with no other job"
                 );
                 self.consumer.bury(held, reason);
-            } else if let Err(unsent) = self.slots.send(held).await {
-                // Fails if the worker has ended.
-                self.consumer.give_back(unsent.0);
+            } else {
+                to_run.push(held);
+            }
+        }
+        if to_run.is_empty() {
+            return;
+        }
+        if let Err(unsent) = self.slots.send(to_run).await {
+            // Fails if the worker has ended.
+            for held in unsent.0 {
+                self.consumer.give_back(held);
             }
         }
     }

@@ -46,6 +46,12 @@ impl JobHandle {
         self.waits.store(true, Ordering::Relaxed);
     }
 
+    /// Whether its handler only waits for the store.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
+    }
+
     /// The trace that it was pushed in.
     #[must_use]
     pub fn trace(&self) -> Option<Trace> {

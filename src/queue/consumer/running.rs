@@ -14,10 +14,6 @@ pub struct Running {
 }
 
 impl Running {
-    pub(in crate::queue) fn consumer(&self) -> Arc<Consumer> {
-        Arc::clone(&self.consumer)
-    }
-
     /// Stops fetching. Jobs that run go on.
     pub fn stop(&self) {
         self.consumer.stopping.cancel();

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, Database};
 use tocsin::config::{Config, Secret};
 use uuid::Uuid;
 
-use super::On;
+use super::{On, template};
 use crate::process;
 use crate::redis_keys::RedisKeys;
 
@@ -16,6 +16,8 @@ use crate::redis_keys::RedisKeys;
 pub struct Scratch {
     pub url: String,
     pub redis: Option<RedisKeys>,
+    /// Its name on PostgreSQL.
+    schema: Option<String>,
     folder: Option<PathBuf>,
     _turn: Option<Box<dyn Send + Sync>>,
 }
@@ -24,7 +26,7 @@ impl Scratch {
     /// For a test that runs beside others.
     pub async fn new(on: On) -> Self {
         let turn = process::beside_others().await;
-        let mut scratch = Self::in_turn(on).await;
+        let mut scratch = Self::migrated(on).await;
         scratch._turn = Some(Box::new(turn));
         scratch
     }
@@ -32,7 +34,7 @@ impl Scratch {
     /// For a test whose bounds mean something only while the cores are its own.
     pub async fn alone(on: On) -> Self {
         let turn = process::alone().await;
-        let mut scratch = Self::in_turn(on).await;
+        let mut scratch = Self::migrated(on).await;
         scratch._turn = Some(Box::new(turn));
         scratch
     }
@@ -53,8 +55,28 @@ impl Scratch {
         scratch
     }
 
-    /// For a test that has its turn already.
+    /// For a test that has its turn already. Empty: its processes migrate it.
     pub async fn in_turn(on: On) -> Self {
+        let scratch = Self::named(on);
+        if let Some(schema) = &scratch.schema {
+            let db = Database::connect(&postgres_url()).await.unwrap();
+            let create = format!("CREATE SCHEMA {schema}");
+            db.execute_unprepared(&create).await.unwrap();
+            db.close().await.unwrap();
+        }
+        scratch
+    }
+
+    /// Migrated where that takes long, which is on PostgreSQL.
+    async fn migrated(on: On) -> Self {
+        let scratch = Self::named(on);
+        if let Some(schema) = &scratch.schema {
+            template::create(schema).await;
+        }
+        scratch
+    }
+
+    fn named(on: On) -> Self {
         let name = format!("t_{}", Uuid::now_v7().simple());
         match on {
             On::Sqlite => {
@@ -63,19 +85,17 @@ impl Scratch {
                 Self {
                     url: format!("sqlite://{}/tocsin.db", folder.display()),
                     redis: None,
+                    schema: None,
                     folder: Some(folder),
                     _turn: None,
                 }
             }
             On::Postgres | On::Fleet => {
                 let server = postgres_url();
-                let db = Database::connect(&server).await.unwrap();
-                let create = format!("CREATE SCHEMA {name}");
-                db.execute_unprepared(&create).await.unwrap();
-                db.close().await.unwrap();
                 Self {
                     url: format!("{server}?options=-c%20search_path%3D{name}"),
                     redis: (on == On::Fleet).then(RedisKeys::in_turn),
+                    schema: Some(name),
                     folder: None,
                     _turn: None,
                 }

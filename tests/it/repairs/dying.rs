@@ -11,7 +11,7 @@ use tocsin::jobs::{IngestAlert, Job as _, JobError, RecordRepair};
 use tocsin_workers::fleet::Worker;
 use tocsin_workers::{ingest, recount, repair, workers};
 
-use crate::harness::Harness;
+use crate::harness::{Harness, ingest_one};
 
 /// Every worker; those of alerts and of repairs die at every other job, which is delivered again.
 pub fn dying_workers(context: &Context) -> Vec<Worker> {
@@ -22,7 +22,7 @@ pub fn dying_workers(context: &Context) -> Vec<Worker> {
     all.push(Worker::new(
         context,
         batchers,
-        |job: IngestAlert, held, data| dying_at_times(ingest::handle(job, held, data)),
+        |job: IngestAlert, held, data| dying_at_times(ingest_one(job, held, data)),
     ));
     all.push(Worker::new(
         context,
