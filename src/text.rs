@@ -103,6 +103,7 @@ texts! {
     refused_rejected_together
     refused_no_action
     refused_no_outcome
+    refused_no_operator
     refused_not_acknowledged
     refused_taken_over
     refused_doing
@@ -296,6 +297,7 @@ texts! {
     count
     done_acknowledge
     done_take_over
+    done_take_over_kept
     done_resolve
     done_repair
     done_fix
@@ -384,6 +386,7 @@ texts! {
     service_none_open
     service_all
     service_cut
+    service_of_cut
     service_repairs
     what_was_tried
     repairs_lead
@@ -858,6 +861,7 @@ texts! {
     pressed_gone
     reply_noted
     reply_no_card
+    reply_anonymous
     analysis
     an_pending
     an_none

@@ -35,7 +35,7 @@ mod webhooks;
 mod worth;
 mod write_behind;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -52,6 +52,7 @@ use utoipa_axum::routes;
 use crate::context::Context;
 use crate::operations::notify::TestSender;
 use crate::sources::{SOURCES, Source};
+use crate::telegram::Bot;
 use crate::telemetry::log_throttle::LogThrottle;
 pub use api::IncidentView;
 use api::openapi::DOCUMENT;
@@ -83,6 +84,8 @@ pub struct Ingress {
     attempts: Arc<attempts::Attempts>,
     /// How deep the queues were lately.
     depths: Arc<pages::Depths>,
+    /// The bot whose buttons are pressed, once it was needed.
+    bot: Arc<OnceLock<Option<Bot>>>,
     /// Deliveries with an unknown status, by source.
     unknown_statuses: Arc<LogThrottle<&'static str>>,
 }
@@ -104,8 +107,21 @@ impl Ingress {
             test_sender: None,
             attempts: Arc::default(),
             depths: Arc::default(),
+            bot: Arc::default(),
             unknown_statuses: Arc::new(LogThrottle::new(UNKNOWN_STATUSES_SAID)),
         }
+    }
+
+    /// The bot whose buttons are pressed, set up once, with the connections that it keeps.
+    fn bot(&self) -> Option<&Bot> {
+        let set_up = || {
+            let bot = Bot::of(&self.context.config);
+            bot.unwrap_or_else(|error| {
+                tracing::error!("cannot set up the HTTP client for Telegram: {error}");
+                None
+            })
+        };
+        self.bot.get_or_init(set_up).as_ref()
     }
 }
 

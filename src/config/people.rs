@@ -11,6 +11,11 @@ use crate::domain::buttons::{ACTION, is_action};
 
 /// The longest name, in characters.
 const NAME: usize = 100;
+/// Accounts that are no person: Telegram names all anonymous admins of groups, and all who write as a channel, by these.
+const SHARED: [(i64, &str); 2] = [
+    (1_087_968_824, "GroupAnonymousBot"),
+    (136_817_688, "Channel_Bot"),
+];
 /// Repairs that fit beneath a card.
 const ACTIONS: usize = 8;
 /// Characters of a secret that is too short.
@@ -48,11 +53,16 @@ impl<'de> Deserialize<'de> for People {
         let mut people = BTreeMap::new();
         for (user, name) in given {
             let name = name.into_string().trim().to_owned();
-            let is_user = user
-                .parse::<i64>()
-                .is_ok_and(|n| n > 0 && n.to_string() == user);
-            if !is_user {
+            let number = user.parse::<i64>().ok();
+            let number = number.filter(|n| *n > 0 && n.to_string() == user);
+            let Some(number) = number else {
                 let wrong = format!("{user:?} is not a Telegram user ID, such as 123456789");
+                return Err(de::Error::custom(wrong));
+            };
+            if let Some((_, account)) = SHARED.iter().find(|(shared, _)| *shared == number) {
+                let wrong = format!(
+                    "{user} is {account}, an account that many people share: use the people's own user IDs"
+                );
                 return Err(de::Error::custom(wrong));
             }
             if name.is_empty() || name.chars().count() > NAME || name.contains(char::is_control) {
@@ -194,6 +204,14 @@ mod tests {
             (
                 "[telegram.people]\n\"01\" = \"alice\"",
                 "not a Telegram user ID",
+            ),
+            (
+                "[telegram.people]\n\"1087968824\" = \"admins\"",
+                "GroupAnonymousBot, an account that many people share",
+            ),
+            (
+                "[telegram.people]\n\"136817688\" = \"ops\"",
+                "Channel_Bot, an account that many people share",
             ),
             ("[telegram.people]\n\"1\" = \" \"", "the name of 1"),
             ("[telegram]\nupdates = \"push\"", "telegram.updates"),

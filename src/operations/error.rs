@@ -13,8 +13,7 @@ use crate::queue::store::QueueError;
 use crate::verify::VerifyError;
 pub use resource::Resource;
 
-/// Why an operation was not done. Its text is for clients of the API, in English; pages and
-/// buttons translate the variants.
+/// Why an operation was not done. Its text is for clients of the API, in English; pages and buttons translate it.
 #[derive(Debug, thiserror::Error)]
 pub enum OperationError {
     /// Its target does not exist.
@@ -151,6 +150,9 @@ pub enum Invalid {
         "success must say whether the repair helped; or give started_at alone, if it has only started"
     )]
     NoOutcome,
+    /// A take-over by nobody.
+    #[error("operator must say who has the incident from now on")]
+    NoOperator,
     /// A repair that is still to come.
     #[error("{field} must not be in the future")]
     RepairInFuture {
@@ -252,6 +254,7 @@ impl Invalid {
             Self::EmptyAction => "action",
             Self::DurationOutOfRange => "duration_ms",
             Self::NoOutcome => "success",
+            Self::NoOperator => "operator",
             Self::RepairInFuture { field } => field,
             Self::RepairEndsBeforeStart => "started_at",
             Self::NoAlertName { .. } => "labels",
@@ -342,6 +345,7 @@ impl Invalid {
             Self::TwoMuteEnds => with(Code::MuteEndAmbiguous),
             Self::EmptyAction => with(Code::ActionMissing),
             Self::NoOutcome => with(Code::OutcomeMissing),
+            Self::NoOperator => with(Code::OperatorMissing),
             Self::DurationOutOfRange
             | Self::ReplayNumber
             | Self::RepairInFuture { .. }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sea_orm::{DatabaseTransaction, DbErr};
 use serde_json::Value;
 
 use super::OperationError;
@@ -11,9 +12,13 @@ use crate::context::Context;
 use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::presses::{self, Answer};
 use crate::store::{cards, maintenance};
+use crate::time::Timestamp;
 
-/// A stranger is answered once within this time: they may talk to each other beneath a card.
-const STRANGER: Duration = Duration::from_secs(600);
+/// A person is told the same in a chat once within this time: people may talk to each other beneath a card.
+const AGAIN: Duration = Duration::from_secs(600);
+
+/// That a reply became a note.
+const NOTED: &str = "noted";
 
 /// A reply to a message.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +29,10 @@ pub struct Reply<'a> {
     pub chat: (i64, Option<&'a str>),
     /// The number of the message that it replies to.
     pub to: i64,
+    /// When that was sent, if it is known.
+    pub to_at: Option<Timestamp>,
+    /// The number of who wrote it: of a person, or of the chat that it was written on behalf of.
+    pub from: i64,
     /// What it says.
     pub text: &'a str,
 }
@@ -40,7 +49,8 @@ pub enum Outcome {
 }
 
 /// Writes a reply down as a note about the incident that the message shows: the reply, the note, the audit entry, and
-/// what is answered, which `say` makes of what came of it, in one transaction. `Ok(None)` is a reply that says nothing.
+/// what is answered, which `say` makes of what came of it, in one transaction. Words of the answer are to be sent if it
+/// `is_alert`. `Ok(None)` is a reply that says nothing.
 ///
 /// # Errors
 /// See [`PressError`]; nothing was written then.
@@ -58,7 +68,7 @@ pub async fn note(
     if let Some(known) = presses::begin(&tx, reply.id, now).await? {
         return Ok(Some(known));
     }
-    let outcome = match cards::incident_of(&tx, reply.chat, reply.to).await? {
+    let outcome = match cards::incident_of(&tx, reply.chat, reply.to, reply.to_at).await? {
         None => Outcome::NoCard,
         Some(incident) => match lock_and_note(&tx, context, actor, incident, new).await {
             Ok(_) => Outcome::Noted,
@@ -67,14 +77,56 @@ pub async fn note(
             Err(error) => Outcome::Refused(error),
         },
     };
-    let answer = say(outcome);
+    let about = match &outcome {
+        Outcome::Noted => NOTED,
+        Outcome::NoCard => "no-card",
+        Outcome::Refused(OperationError::NotFound(_)) => "gone",
+        Outcome::Refused(_) => "refused",
+    };
+    let mut answer = say(outcome);
+    if !answer.text.is_empty() {
+        answer.is_alert = is_told(&tx, reply, about, now).await?;
+    }
     presses::answer(&tx, reply.id, &answer).await?;
     tx.commit().await?;
     Ok(Some(answer))
 }
 
-/// Records, once, a reply to a card by a person who may not write notes, with what is known of them. Returns whether
-/// they are to be told so: not if the message is no card, and not again within ten minutes.
+/// Whether the author of a reply that became a note is told so in words: not again within ten minutes.
+///
+/// # Errors
+/// If the store fails.
+pub async fn confirms(context: &Context, reply: Reply<'_>) -> Result<bool, DbErr> {
+    let tx = context.db.begin().await?;
+    let now = context.clock.of_store(maintenance::now(&tx).await?);
+    let is_told = is_told(&tx, reply, NOTED, now).await?;
+    tx.commit().await?;
+    Ok(is_told)
+}
+
+/// Whether a reply is answered with what is said `about` it: its author was not told the same in this chat within ten
+/// minutes, but by an answer to this very reply, which may have been lost.
+async fn is_told(
+    tx: &DatabaseTransaction,
+    reply: Reply<'_>,
+    about: &str,
+    now: Timestamp,
+) -> Result<bool, DbErr> {
+    let like = format!("told:{}:{}:{about}", reply.chat.0, reply.from);
+    if let Some(before) = presses::begin_once(tx, &like, now, AGAIN).await? {
+        return Ok(before.text == reply.id);
+    }
+    let told = Answer {
+        text: reply.id.to_owned(),
+        is_alert: false,
+    };
+    presses::answer(tx, &like, &told).await?;
+    Ok(true)
+}
+
+/// Refuses a reply to a card by somebody who may not write notes. Returns whether they are to be told so: not if the
+/// message is no card, and not again within ten minutes. What they are told is in the audit, with what is known of them,
+/// once: how much is written there is not for strangers to decide.
 ///
 /// # Errors
 /// See [`PressError`]; nothing was written then.
@@ -82,11 +134,12 @@ pub async fn refuse(
     context: &Context,
     actor: &Actor,
     reply: Reply<'_>,
-    (user, detail): (i64, Value),
+    detail: Value,
 ) -> Result<Refused, PressError> {
     let tx = context.db.begin().await?;
     let now = context.clock.of_store(maintenance::now(&tx).await?);
-    let Some(incident) = cards::incident_of(&tx, reply.chat, reply.to).await? else {
+    let card = cards::incident_of(&tx, reply.chat, reply.to, reply.to_at).await?;
+    let Some(incident) = card else {
         return Ok(Refused::default());
     };
     let known = presses::begin(&tx, reply.id, now).await?;
@@ -96,23 +149,23 @@ pub async fn refuse(
             is_told: known.is_alert,
         });
     }
-    let like = format!("stranger:{}:{user}", reply.chat.0);
-    let before = presses::begin_once(&tx, &like, now, STRANGER).await?;
-    let is_told = before.is_none();
+    let is_told = is_told(&tx, reply, "stranger", now).await?;
     let answer = Answer {
         text: String::new(),
         is_alert: is_told,
     };
     presses::answer(&tx, reply.id, &answer).await?;
-    let entry = AuditEntry {
-        action: Action::RefusePress,
-        target: &incident.to_string(),
-        detail,
-    };
-    audit::record(&tx, actor, entry, now).await?;
+    if is_told {
+        let entry = AuditEntry {
+            action: Action::RefusePress,
+            target: &incident.to_string(),
+            detail,
+        };
+        audit::record(&tx, actor, entry, now).await?;
+    }
     tx.commit().await?;
     Ok(Refused {
-        is_first: true,
+        is_first: is_told,
         is_told,
     })
 }
@@ -120,7 +173,7 @@ pub async fn refuse(
 /// What came of a stranger's reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
-    /// Whether it is about an incident and came for the first time.
+    /// Whether it was written to the audit now.
     pub is_first: bool,
     /// Whether they are to be told.
     pub is_told: bool,

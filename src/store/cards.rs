@@ -15,6 +15,10 @@ use crate::entity::notifications::Model;
 use crate::time::Timestamp;
 pub use again::{figures, former, revive};
 
+/// How far apart the time may be that Telegram has of a message and the one at which it was recorded as sent: clocks
+/// differ.
+const SENT_WITHIN: Duration = Duration::from_secs(600);
+
 /// That `n` is a card of an incident in a channel of one of these kinds: the first of its messages there that went
 /// out, or is about to. The channel is compared so that no index of channels is used for it: an incident
 /// has few messages, and a channel has all.
@@ -110,16 +114,18 @@ pub async fn answered(tx: &impl ConnectionTrait, row: &Model) -> Result<Option<S
 }
 
 /// The incident that Telegram's message `id` in the chat shows: of a card the one that continues on it. The chat is named
-/// by its number, and by `@name` if it has one.
+/// by its number, and by `@name` if it has one. In some chats each bot has message numbers of its own: a card that was
+/// sent at another time than `at` was another bot's.
 pub async fn incident_of(
     db: &impl ConnectionTrait,
     (chat, name): (i64, Option<&str>),
     id: i64,
+    at: Option<Timestamp>,
 ) -> Result<Option<Uuid>, DbErr> {
     let (chat, id) = (chat.to_string(), id.to_string());
     // Of a group that moved, messages are named with the chat that they are in.
     let moved = format!("{chat}/{id}");
-    let sql = "SELECT channel, message_id, COALESCE(shows_id, incident_id) AS shown FROM notifications \
+    let sql = "SELECT channel, message_id, sent_at, COALESCE(shows_id, incident_id) AS shown FROM notifications \
                WHERE message_id IN ($1, $2) AND channel LIKE 'telegram:%' \
                    AND kind NOT IN ('digest', 'report', 'playbook') ORDER BY id DESC";
     let values = [Value::from(id), Value::from(moved.clone())];
@@ -131,7 +137,11 @@ pub async fn incident_of(
         let is_there = row.try_get::<String>("", "message_id")? == moved
             || channel == chat
             || is_named.is_some_and(|(one, other)| one.eq_ignore_ascii_case(other));
-        if is_there {
+        let sent: Option<i64> = row.try_get("", "sent_at")?;
+        let is_then = at
+            .zip(sent)
+            .is_none_or(|(at, sent)| u128::from(at.0.abs_diff(sent)) <= SENT_WITHIN.as_millis());
+        if is_there && is_then {
             return row.try_get("", "shown").map(Some);
         }
     }

@@ -211,10 +211,10 @@ impl Poller {
 
     async fn take_reply(&mut self, reply: CardReply) -> Result<(), PressError> {
         let shown = note(&self.context, self.bot.name(), &reply).await?;
-        let (bot, text) = (self.bot.clone(), self.context.config.language.text());
+        let (bot, context) = (self.bot.clone(), self.context.clone());
         if let Some(shown) = shown {
             self.answers.spawn(async move {
-                if let Err(error) = show(&bot, text, &reply, &shown).await {
+                if let Err(error) = show(&context, &bot, &reply, &shown).await {
                     tracing::debug!("cannot answer a reply: {error}");
                 }
             });

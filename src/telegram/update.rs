@@ -5,6 +5,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::time::Timestamp;
+
 /// The longest name that is kept of a stranger, in characters.
 const NAME: usize = 64;
 
@@ -29,8 +31,11 @@ pub struct CardReply {
     pub message_id: i64,
     /// The chat.
     pub chat: Chat,
-    /// Who wrote it.
+    /// Who wrote it. On behalf of a chat, it is an account that all who do so share.
     pub from: Person,
+    /// The chat that it was written on behalf of: the group itself by an anonymous admin, or a channel.
+    #[serde(default)]
+    pub sender_chat: Option<Chat>,
     /// What it says; beneath a picture, `caption` does.
     #[serde(default)]
     text: Option<String>,
@@ -54,6 +59,9 @@ pub struct Answered {
     /// Who wrote it.
     #[serde(default)]
     from: Option<Person>,
+    /// When it was sent, in seconds since 1970. An edit does not change it.
+    #[serde(default)]
+    date: i64,
 }
 
 /// A button that was pressed.
@@ -76,6 +84,9 @@ pub struct Query {
 pub struct Person {
     /// Their number.
     pub id: i64,
+    /// Whether it is no person.
+    #[serde(default)]
+    pub is_bot: bool,
     /// The name that they chose.
     #[serde(default)]
     pub username: Option<String>,
@@ -126,6 +137,27 @@ impl CardReply {
         let from = answered.from.as_ref();
         !(self.is_topic_message && begins_topic)
             && from.is_some_and(|from| from.id.to_string() == bot)
+    }
+
+    /// Whether nobody can tell which person wrote it: it was written on behalf of a chat, or by a bot.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.sender_chat.is_some() || self.from.is_bot
+    }
+
+    /// When the message was sent that it replies to.
+    pub(super) fn to_at(&self) -> Option<Timestamp> {
+        let date = Some(self.reply_to_message.date).filter(|date| *date > 0)?;
+        date.checked_mul(1000).map(Timestamp)
+    }
+
+    /// Its author, as the audit has them.
+    pub(super) fn author(&self) -> Value {
+        let mut author = self.from.shown();
+        if let Some(chat) = &self.sender_chat {
+            author["sender_chat"] = chat.id.into();
+        }
+        author
     }
 
     /// What it says. A picture alone says nothing. Telegram's texts are shorter than the longest note.
@@ -180,8 +212,23 @@ mod tests {
         assert_eq!(reply.said(), "a\u{fffd}b");
         assert!(reply.is_to("77") && !reply.is_to("7") && !reply.is_to(""));
         assert_eq!(reply.topic(), None);
+        assert_eq!(reply.to_at(), None);
+        let sent = json!({"message_id": 3, "date": 1_790_000_000, "from": {"id": 77}});
+        let sent = with("reply_to_message", sent).unwrap();
+        assert_eq!(sent.to_at(), Some(Timestamp(1_790_000_000_000)));
         let by_nobody = with("reply_to_message", json!({"message_id": 3})).unwrap();
         assert!(!by_nobody.is_to("77"));
+
+        // An anonymous admin, a post of a channel, another bot.
+        assert!(!reply.is_anonymous());
+        let admin = with("sender_chat", json!({"id": -100, "type": "supergroup"})).unwrap();
+        assert!(admin.is_anonymous());
+        assert_eq!(
+            admin.author(),
+            json!({"user": 42, "username": null, "sender_chat": -100})
+        );
+        let bot = with("from", json!({"id": 136_817_688, "is_bot": true})).unwrap();
+        assert!(bot.is_anonymous());
 
         let in_topic = |thread: i64| {
             let mut message = message.clone();

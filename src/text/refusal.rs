@@ -45,6 +45,7 @@ const fn pattern(text: &Text, code: Code) -> Option<&'static str> {
         Code::InvalidJson => text.refused_json,
         Code::ActionMissing => text.refused_no_action,
         Code::OutcomeMissing => text.refused_no_outcome,
+        Code::OperatorMissing => text.refused_no_operator,
         Code::NotFound => text.not_found,
         Code::AlreadyResolved => text.pressed_too_late,
         Code::MuteEndPassed => text.refused_mute_over,

@@ -8,7 +8,7 @@ use super::anonymous::mark_known;
 use super::auth::Guard;
 use super::{Ingress, Problem, body};
 use crate::operations::press::PressError;
-use crate::telegram::{self, Bot, CardReply, Query, Reply, Update};
+use crate::telegram::{self, CardReply, Query, Reply, Update};
 
 /// Bytes of an update: a message with its buttons and who pressed, or two messages.
 const BYTES: usize = 256 << 10;
@@ -66,14 +66,14 @@ pub(super) async fn take(
 /// Writes a note, and shows that beside the response: Telegram does not say whether the chat allows what a response asks
 /// for.
 async fn note(ingress: &Ingress, reply: CardReply) -> Result<(), Problem> {
-    let Ok(Some(bot)) = Bot::of(&ingress.context.config) else {
+    let Some(bot) = ingress.bot().filter(|bot| reply.is_to(bot.name())) else {
         return Ok(());
     };
-    let text = ingress.context.config.language.text();
     let shown = telegram::note(&ingress.context, bot.name(), &reply).await?;
     if let Some(shown) = shown {
+        let (context, bot) = (ingress.context.clone(), bot.clone());
         tokio::spawn(async move {
-            if let Err(error) = telegram::show(&bot, text, &reply, &shown).await {
+            if let Err(error) = telegram::show(&context, &bot, &reply, &shown).await {
                 tracing::debug!("cannot answer a reply: {error}");
             }
         });
@@ -86,7 +86,7 @@ fn show(ingress: &Ingress, query: &Query, reply: &Reply) {
     let (Some(keyboard), Some(message)) = (&reply.keyboard, &query.message) else {
         return;
     };
-    let Ok(Some(bot)) = Bot::of(&ingress.context.config) else {
+    let Some(bot) = ingress.bot().cloned() else {
         return;
     };
     let (keyboard, message) = (keyboard.clone(), message.clone());

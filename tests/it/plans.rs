@@ -183,7 +183,7 @@ on_both! {
         let unresolved = Filter { unresolved: true, ..of_service };
         incident_list::incidents(db, &unresolved, Sort::Worst, None, 20).await.unwrap();
         lists::count_incidents(db, &unresolved).await.unwrap();
-        assert_eq!(cards::incident_of(db, (-100, None), 2).await.unwrap(), None);
+        assert_eq!(cards::incident_of(db, (-100, None), 2, None).await.unwrap(), None);
         let asked = std::mem::take(&mut *told.lock().unwrap());
         // What asks for none of an empty list asks nothing.
         let is_read = |asked: &&Statement| !["WHERE ? = ?", "WHERE $1 = $2"].iter().any(|end| asked.sql.ends_with(end));

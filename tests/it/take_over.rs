@@ -82,6 +82,7 @@ async fn the_command_takes_an_incident_over_from_who_has_it() {
         "my shift",
     ]);
     assert!(ok && said.contains("ACKNOWLEDGED by bob"), "{said}");
+    assert!(said.contains("taken over from ann"), "{said}");
     assert_eq!(
         h.sql("SELECT count(*) FROM notes WHERE operator = 'bob'")
             .await,
@@ -89,5 +90,49 @@ async fn the_command_takes_an_incident_over_from_who_has_it() {
     );
     let (ok, said) = h.tocsin(&["incidents", "take-over", &id, "--operator", "bob"]);
     assert!(ok && said.contains("nothing changed"), "{said}");
+    let from = |name: &'static str| {
+        let by = ["incidents", "take-over", &id, "--operator", "kim"];
+        h.tocsin(&[&by[..], &["--from", name]].concat())
+    };
+    let (ok, said) = from("ann");
+    assert!(!ok && said.contains("bob has the incident now"), "{said}");
+    let (ok, said) = from("bob");
+    assert!(ok && said.contains("taken over from bob"), "{said}");
+    h.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_take_over_needs_a_name_and_leaves_who_acknowledged() {
+    let h = Harness::start(On::Sqlite).await;
+    h.send_and_drain(vec![firing("a", h.now())]).await;
+    let id = h.incident().await["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/incidents/{id}");
+    h.post(&format!("{path}/acknowledge"), json!({"operator": "ann"}))
+        .await;
+    let nobody = h.take_over(&id, json!("ann"), " ").await;
+    assert_eq!(
+        (nobody.0, &nobody.1["code"]),
+        (400, &json!("operator_missing"))
+    );
+    assert_eq!(h.incident().await["operator"], "ann");
+    let page = async || {
+        let request = h.http.get(format!("{}/incidents/{id}", h.url));
+        let request = request.header("accept", "text/html");
+        request.send().await.unwrap().text().await.unwrap()
+    };
+    let shown = page().await;
+    // The name is needed by the one button alone, and Enter in a field presses the first.
+    assert!(shown.contains("autocomplete=\"name\" required"), "{shown}");
+    let [note, taken] = ["/note\" formnovalidate", "/take-over\""].map(|one| shown.find(one));
+    assert!(note.is_some() && note < taken, "{note:?} {taken:?}");
+
+    h.take_over(&id, json!("ann"), "bob").await;
+    h.take_over(&id, json!("bob"), "kim").await;
+    // So many entries came since that this one is not among the newest.
+    h.execute("DELETE FROM audit WHERE action = 'incident.acknowledge'")
+        .await;
+    let shown = page().await;
+    let acknowledged = shown.rsplit(">◔<").next().unwrap();
+    assert!(acknowledged.contains("by ann"), "{acknowledged}");
     h.finish().await;
 }

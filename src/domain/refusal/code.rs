@@ -51,6 +51,7 @@ codes! {
     InvalidIdempotencyKey = 400 "invalid_idempotency_key" "`Idempotency-Key` is not 1 to 255 visible ASCII characters.",
     ActionMissing = 400 "action_missing" "A repair does not say what was done.",
     OutcomeMissing = 400 "outcome_missing" "A repair does not say whether it helped.",
+    OperatorMissing = 400 "operator_missing" "A take-over does not say who has the incident from now on.",
     NothingSelected = 400 "nothing_selected" "An operation on many has neither a filter nor `all`.",
     AmbiguousSelection = 400 "ambiguous_selection" "An operation on many has a filter and `all`.",
     MissingToken = 401 "missing_token" "The request has no token.",

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::domain::aggregation::Status;
 use crate::domain::buttons::mark_of;
 use crate::entity::incidents::Model as Incident;
-use crate::operations::{Conflict, FollowUp, OperationError, Resource};
+use crate::operations::{Conflict, FollowUp, Invalid, OperationError, Resource};
 use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::incidents::find;
 use crate::store::{anomalies, incidents, outbox};
@@ -34,7 +34,7 @@ impl Holder<'_> {
 }
 
 /// Takes an acknowledged incident over from who has it. Of two who do so at once one is refused. Has no effect if the
-/// actor has it already, but for the note.
+/// actor has it already, but for the note. The actor needs a name: of two without one nobody could tell who has it.
 pub async fn take_over(
     context: &Context,
     actor: &Actor,
@@ -61,6 +61,7 @@ pub(in crate::operations) async fn take_over_in(
     id: Uuid,
     from: Holder<'_>,
 ) -> Result<(Result<Changed, Conflict>, FollowUp), OperationError> {
+    let to = actor.operator.as_deref().ok_or(Invalid::NoOperator)?;
     let key = key_of(tx, id).await?;
     let locked = anomalies::lock(tx, &key).await?;
     let (anomaly, now) = locked.ok_or(OperationError::NotFound(Resource::Incident))?;
@@ -68,8 +69,6 @@ pub(in crate::operations) async fn take_over_in(
     // Read again: the lock on the anomaly holds for its incidents, too.
     let before = find(tx, id).await?;
     let before = before.ok_or(OperationError::NotFound(Resource::Incident))?;
-    // Without a name the card would say less than before.
-    let to = actor.operator.as_deref().unwrap_or(&actor.token);
     let effect = effect(&before, &from, to);
     let mut follow_up = FollowUp::default();
     let after = match effect {

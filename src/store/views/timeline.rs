@@ -27,7 +27,8 @@ pub async fn messages(
         .await
 }
 
-/// What people did to `target`, newest first. Notes are listed by themselves.
+/// What people did to `target`, newest first. Notes are listed by themselves, and so is what strangers were refused:
+/// that may be much.
 pub async fn entries(
     db: &impl ConnectionTrait,
     target: &str,
@@ -35,7 +36,10 @@ pub async fn entries(
 ) -> Result<Vec<audit::Model>, DbErr> {
     audit::Entity::find()
         .filter(audit::Column::Target.eq(target))
-        .filter(audit::Column::Action.ne(Action::NoteIncident.as_str()))
+        .filter(
+            audit::Column::Action
+                .is_not_in([Action::NoteIncident, Action::RefusePress].map(Action::as_str)),
+        )
         .order_by_desc(audit::Column::Id)
         .limit(limit)
         .all(db)

@@ -75,7 +75,9 @@ pub(super) async fn incident(
                 let from = Holder::Name(from.as_deref());
                 let note = NewNote::said(said.as_deref(), key.as_deref());
                 let taken = operations::incident::take_over(context, &actor, id, from, note);
-                Box::pin(taken).await?;
+                if !Box::pin(taken).await?.changed {
+                    return Ok(format!("/incidents/{id}?done=take-over-kept"));
+                }
             }
             "resolve" => {
                 let (said, key) = (posted.text("note")?, posted.key());

@@ -268,6 +268,11 @@
         else swap(part, next);
       }
       if (!told) live();
+      // Other incidents may stand there now.
+      else if (!list && page.body.dataset.watch) {
+        body.dataset.watch = page.body.dataset.watch;
+        connect();
+      }
     } catch { off(); } finally {
       busy = false;
       if (again) { again = false; refresh(); }

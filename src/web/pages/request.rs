@@ -155,6 +155,7 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
     Some(match what {
         "acknowledge" => text.done_acknowledge,
         "take-over" => text.done_take_over,
+        "take-over-kept" => text.done_take_over_kept,
         "resolve" => text.done_resolve,
         "note" => text.done_note,
         "analyze" => text.done_analyze,

@@ -17,7 +17,7 @@ use crate::store::views::hourly_counts::Day;
 use crate::store::views::incident_list::{self, Entry, Sort};
 use crate::store::views::lists::{self, Filter};
 use crate::store::views::timeline;
-use crate::text::{fill, plural, words};
+use crate::text::{Text, fill, plural, words};
 use crate::web::worth::{self, Table};
 
 /// Cards, and rows of each table.
@@ -47,10 +47,15 @@ pub(super) async fn page(
     visit: PageRequest,
 ) -> Result<Markup, PageError> {
     let found = Box::pin(load(&pages, &visit, name)).await?;
+    let shown = found.incidents.iter();
+    let shown: Vec<String> = shown
+        .map(|(incident, _)| incident.id.simple().to_string())
+        .collect();
     let frame = Frame {
         section: super::anomalies::SECTION,
         title: &found.name,
-        watch: Topic::Anomalies.watch(),
+        // Who acknowledges an incident changes no anomaly.
+        watch: format!("{}&ids={}", Topic::Anomalies.watch(), shown.join(",")),
     };
     let (text, unit) = (visit.text(), pages.context.config.counting.unit);
     let all = |window| {
@@ -64,6 +69,7 @@ pub(super) async fn page(
                 p.what { (text.service) " · " (plural(text.unresolved_now, unresolved)) }
                 h1 { (found.name) }
                 (parts::windows(text, Window::ALL.map(all)))
+                (of_cut(text, &found))
                 p.hint { (fill(text.card_figures, &[("counted", words::counted(text, unit))])) }
             }
             section aria-labelledby="open" {
@@ -143,6 +149,15 @@ async fn load(pages: &Pages, visit: &PageRequest, name: String) -> Result<Servic
     })
 }
 
+/// That figures are only of the anomalies that are shown, if there are others.
+fn of_cut(text: &Text, found: &ServiceData) -> Markup {
+    html! {
+        @if found.has_more {
+            p.hint { (fill(text.service_of_cut, &[("n", &ANOMALIES.to_string())])) }
+        }
+    }
+}
+
 fn open(visit: &PageRequest, found: &ServiceData) -> Markup {
     let text = visit.text();
     let list = format!("/incidents?service={}", parts::encoded(&found.name));
@@ -208,6 +223,7 @@ fn tried(pages: &Pages, visit: &PageRequest, found: &ServiceData) -> Markup {
         }
         @if !found.repairs.is_empty() {
             h3 #newest { (text.service_repairs) }
+            (of_cut(text, found))
             div.wide tabindex="0" role="region" aria-labelledby="newest" {
                 (repairs::table(visit, &pages.context.config.repairs, &found.repairs, Some(&names)))
             }

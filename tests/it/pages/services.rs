@@ -81,6 +81,9 @@ on_both! {
         assert!(part(&shown, "open-list").contains("26 unresolved →"), "{shown}");
         assert_eq!(part(&shown, "anomaly-list").matches("<th scope=\"row\">").count(), 25);
         assert!(shown.contains("The 25 anomalies that were seen last."), "{shown}");
+        assert!(part(&shown, "head").contains("Only of the 25 anomalies"), "{shown}");
+        let watched = shown.split("data-watch=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert!(watched.starts_with("of=anomalies") && watched.matches(',').count() == 19, "{watched}");
         h.finish().await;
     }
 }

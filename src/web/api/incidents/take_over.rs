@@ -19,7 +19,7 @@ use crate::web::{Ingress, Problem, body, idempotency};
 pub(in crate::web) struct TakeOver {
     /// The `operator` that the incident had when it was read. Null: somebody unnamed.
     from: Option<BoundedText>,
-    /// Operator name, which the incident has from now on. The token's name, if it is missing.
+    /// Operator name, which the incident has from now on. Needed, unless the token is a person's.
     operator: Option<BoundedText>,
     /// A note about the incident.
     note: Option<BoundedText>,
@@ -27,8 +27,8 @@ pub(in crate::web) struct TakeOver {
 
 /// Takes an acknowledged incident over from who has it.
 ///
-/// Since when it is acknowledged stays. Of two who take it over at once one is refused with `taken_over`. Has no effect if
-/// `operator` has it already, but for the note.
+/// `acknowledged_at` does not change. If two people take it over at the same time, the second is refused with
+/// `taken_over`. If `operator` has it already, only the note is added.
 #[utoipa::path(
     post,
     path = "/incidents/{id}/take-over",
@@ -38,7 +38,8 @@ pub(in crate::web) struct TakeOver {
     request_body = Option<TakeOver>,
     responses(
         (status = OK, description = "The incident as it is now", body = After),
-        (status = CONFLICT, description = "It is not acknowledged, or `operator` has it now"),
+        (status = CONFLICT, description = "The incident is not acknowledged (`not_acknowledged`), or `operator` has it now, \
+             not who is named in `from` (`taken_over`)"),
     ),
 )]
 pub(in crate::web) async fn take_over(

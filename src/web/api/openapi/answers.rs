@@ -9,6 +9,7 @@ use utoipa::PartialSchema as _;
 use utoipa::openapi::schema::ComponentsBuilder;
 
 use crate::domain::refusal::{Code, Facts};
+use crate::operations::Conflict;
 use crate::web::problem::ErrorResponse;
 
 /// Properties of answers that are not there at times. All others always are.
@@ -242,6 +243,7 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
         ("429", "TooMany", is_api),
         ("503", "Unavailable", is_api || is_webhook),
     ];
+    let is_take_over = operation["operationId"] == "take_over_incident";
     let answers = &mut operation["responses"];
     for (status, name, _) in can.into_iter().filter(|(.., can)| *can) {
         if answers.get(status).is_none() {
@@ -267,6 +269,13 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
                 );
             }
             *answer = error(*number, title, &about, (*code, detail));
+            if is_take_over && *number == 409 {
+                let example = &mut answer["content"]["application/problem+json"]["example"];
+                example["code"] = json!(Code::TakenOver);
+                let by = "kim".to_owned();
+                example["operator"] = json!(by);
+                example["detail"] = json!(Conflict::TakenOver { by }.to_string());
+            }
         } else {
             answer["headers"] = json!({"X-Request-Id": {"$ref": "#/components/headers/RequestId"}});
             if does {

@@ -30,12 +30,16 @@ pub(super) fn actions(
         visit.session.name.as_deref().unwrap_or_default(),
     );
     let is_taken = incident.status == Status::Acknowledged;
-    let by = |id: &str| {
+    let name_field = |id: &str, is_required: bool| {
         html! {
             label for=(id) { (text.your_name) }
             input id=(id) type="text" name="operator" value=(name) maxlength="100"
-                autocomplete="name" data-name;
+                autocomplete="name" required[is_required] data-name;
         }
+    };
+    let by = |id: &str| name_field(id, false);
+    let note_only = html! {
+        button formaction=(format!("/incidents/{id}/note")) formnovalidate { (text.note_only) }
     };
     html! {
         @if incident.status != Status::Resolved {
@@ -43,18 +47,19 @@ pub(super) fn actions(
                 (layout::stamp(visit)) (layout::once())
                 label for="note-act" { (text.repair_note) (text.optional) }
                 textarea #note-act name="note" rows="2" maxlength="4096" {}
-                (by("by-act"))
+                // Only a take-over needs a name.
+                (name_field("by-act", is_taken))
                 @if is_taken {
                     input type="hidden" name="from" value=(incident.operator.as_deref().unwrap_or_default());
                 }
                 div.row {
-                    @if !is_taken {
-                        button.primary { (text.acknowledge) }
-                    } @else if incident.operator.as_deref() != Some(name) {
+                    // The first button is what the Enter key does.
+                    @if !is_taken { button.primary { (text.acknowledge) } } @else { (note_only) }
+                    @if is_taken && incident.operator.as_deref() != Some(name) {
                         button formaction=(format!("/incidents/{id}/take-over")) { (text.take_over) }
                     }
-                    button formaction=(format!("/incidents/{id}/resolve")) { (text.resolve) }
-                    button formaction=(format!("/incidents/{id}/note")) { (text.note_only) }
+                    button formaction=(format!("/incidents/{id}/resolve")) formnovalidate { (text.resolve) }
+                    @if !is_taken { (note_only) }
                 }
             }
         } @else {

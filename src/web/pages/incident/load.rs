@@ -23,6 +23,8 @@ const OCCURRENCES: u64 = 50;
 const MESSAGES: u64 = 50;
 const REPAIRS: u64 = 50;
 const OTHERS: u64 = 12;
+/// What strangers were refused.
+const STRANGERS: u64 = 10;
 
 /// What the page is made of.
 pub(super) struct IncidentData {
@@ -73,19 +75,21 @@ pub(super) async fn load(
         let recommended = of_incident(&pages.context, db, (&entry.0, &entry.1), visit.now);
         let executed = executions::of_incident(db, id);
         let noted = notes::of(db, id, MESSAGES);
+        let strangers = timeline::entries_of(db, &target, &[Action::RefusePress], STRANGERS);
         tokio::try_join!(
             worth,
             past::before(db, &entry.0),
             recommended,
             executed,
-            noted
+            noted,
+            strangers
         )
     };
     let (
         mut occurrences,
         messages,
         repairs,
-        entries,
+        mut entries,
         reopenings,
         mutes,
         others,
@@ -104,7 +108,7 @@ pub(super) async fn load(
         silences,
         both,
     )?;
-    let (worth, past, recommendation, executions, notes) = both;
+    let (worth, past, recommendation, executions, notes, strangers) = both;
     let more = more_firings(&entry.0, unit, &mut occurrences);
     let of_parts = [
         messages.len(),
@@ -116,7 +120,9 @@ pub(super) async fn load(
     let is_full = |rows: usize| rows as u64 >= MESSAGES;
     let is_cut = more != MoreFirings::None
         || of_parts.into_iter().any(is_full)
-        || repairs.len() as u64 >= REPAIRS;
+        || repairs.len() as u64 >= REPAIRS
+        || strangers.len() as u64 >= STRANGERS;
+    entries.extend(strangers);
     Ok(IncidentData {
         is_cut,
         more,

@@ -95,6 +95,14 @@ pub(super) fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>)
         entries.any(|operation| operation.action == action.as_str() && operation.at == at)
     };
     let operator = incident.operator.as_deref();
+    // Who has it now may have taken it over. Entries are newest first: the last take-over was from who acknowledged it.
+    let mut taken = parts.entries.iter().filter(|operation| {
+        operation.action == Action::TakeOverIncident.as_str() && did_something(operation)
+    });
+    let acknowledged_by = match taken.next_back() {
+        Some(first) => first.detail["from"].as_str(),
+        None => operator,
+    };
     if let Some(at) = incident
         .acknowledged_at
         .filter(|at| !is_told(Action::AcknowledgeIncident, *at))
@@ -104,7 +112,7 @@ pub(super) fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>)
             class: "t-ack",
             symbol: "◔",
             what: html! { (text.ev_acknowledged) },
-            more: by(text, operator),
+            more: by(text, acknowledged_by),
         });
     }
     let last = incident.resolved_at;
