@@ -213,11 +213,13 @@ on_all! {
         assert_eq!(kinds(&newest), ["frequency", "hours", "together", "before", "runbook"], "{findings:#?}");
         let frequency = &findings[0];
         assert_eq!((&frequency["pace"], &frequency["incidents"]), (&json!("new"), &json!(7)));
-        assert_eq!(frequency["service"], json!({"service": "checkout", "incidents": 15}));
+        assert_eq!(frequency["service"], json!({"service": "checkout", "namespace": "prod", "incidents": 15}));
         assert_eq!((&findings[1]["days"], &findings[1]["of_days"]), (&json!(7), &json!(7)));
         let together = &findings[2];
         let figures = ["alert_name", "times", "of", "first"].map(|name| &together[name]);
         assert_eq!(figures, [&json!("PaymentDown"), &json!(6), &json!(6), &json!(6)]);
+        let seconds = together["seconds_before"].as_i64().unwrap();
+        assert!((60..=120).contains(&seconds), "{seconds}");
         let before = &findings[3];
         let seconds = before["seconds"].as_i64().unwrap();
         assert_eq!(before["alert_name"], "DiskFull", "what opens together is not said twice");

@@ -40,12 +40,13 @@ fn five_histories_are_told() {
     };
     insta::assert_snapshot!("frequent_and_increasing", written(&rising));
 
-    let around: Vec<Surroundings> = (1..7)
+    let around: Vec<Surroundings> = (1..6)
         .map(|week| surroundings(week * 4 * DAY, &[("PaymentDown", -2 * MINUTE), ("own", 0)]))
-        .chain([surroundings(2 * DAY, &[("Unrelated", MINUTE)])])
+        .chain([surroundings(24 * DAY, &[("Unrelated", MINUTE)])])
         .collect();
     let together = History {
         neighbours: counted(&around, 8),
+        service: of_service(15),
         before: vec![earlier("PaymentDown", "payment", "prod", 2)],
         ..history((0..7).map(|n| n * 4 * DAY + n * 5 * HOUR))
     };
@@ -78,6 +79,8 @@ fn a_first_incident_has_nothing_to_be_compared_with() {
     let enough = history((0..5).map(|n| n * 5 * HOUR));
     assert_eq!(kinds(&enough), ["frequency"]);
     // The others are not stored any more.
+    let one =
+        "1 incident is too few to say when it usually happens or whether it becomes more frequent.";
     let pruned = History {
         number: 12,
         first_seen: Some(Timestamp(NOW - 500 * DAY)),
@@ -88,6 +91,7 @@ fn a_first_incident_has_nothing_to_be_compared_with() {
         panic!("no frequency");
     };
     assert_eq!((found.pace, found.previous_at), (Pace::Rare, None));
+    assert!(written(&pruned).contains(one), "{}", written(&pruned));
 }
 
 #[test]
@@ -228,8 +232,11 @@ fn what_opens_together_does_so_more_often_than_chance() {
     assert_eq!(of_b.times, 3);
 
     let together = |around: &[Surroundings], incidents| {
-        let counted = counted(around, incidents);
-        let found = neighbours::together(&counted);
+        let history = History {
+            neighbours: counted(around, incidents),
+            ..History::default()
+        };
+        let found = neighbours::together(&history);
         let told = found.map(|t| (t.anomaly_key, t.times, t.of, t.lift));
         told.collect::<Vec<_>>()
     };

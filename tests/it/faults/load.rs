@@ -41,7 +41,10 @@ end";
 
 scenarios! {
     async fn ten_thousand_anomalies_in_a_second(on: fleet; soak sqlite postgres) {
-        storm(Scenario::alone(on).await, on, WIDE).await;
+        let scenario = storm(Scenario::alone(on).await, on, WIDE).await;
+        let unanalyzed = "SELECT count(*) FROM incidents \
+            WHERE analysis IS NULL OR analyze_due_since IS NOT NULL OR status = 'ANALYZING'";
+        assert_eq!(scenario.fleet.sql(unanalyzed).await, 0);
     }
 
     async fn one_anomaly_100_000_times(on: fleet; soak sqlite postgres) {
