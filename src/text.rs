@@ -846,6 +846,7 @@ texts! {
     an_frequent
     an_share
     an_share_month
+    an_share_all
     an_service_in
     an_up
     an_down

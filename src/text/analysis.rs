@@ -58,13 +58,8 @@ pub fn why_not_generated(text: &Text, why: NotGenerated) -> String {
 
 fn frequency(text: &Text, found: &Frequency) -> String {
     let incidents = incidents(text, found.incidents);
-    let said = match found.pace {
-        // All of its incidents are within 30 days, and those of the service may not be.
-        Pace::New => text.an_share_month,
-        _ => text.an_share,
-    };
     let share = found.service.as_ref();
-    let share = share.map(|share| self::share(text, said, found.incidents, share));
+    let share = share.map(|share| self::share(text, found, share));
     let places = [
         ("incidents", &*incidents),
         ("share", share.as_deref().unwrap_or_default()),
@@ -79,8 +74,14 @@ fn frequency(text: &Text, found: &Frequency) -> String {
     }
 }
 
-fn share(text: &Text, said: &str, incidents: i64, share: &Share) -> String {
-    let percent = incidents * 100 / share.incidents.max(1);
+fn share(text: &Text, found: &Frequency, share: &Share) -> String {
+    let percent = found.incidents * 100 / share.incidents.max(1);
+    let said = match found.pace {
+        _ if percent >= 100 => text.an_share_all,
+        // What it is a share of may be older than the anomaly.
+        Pace::New => text.an_share_month,
+        _ => text.an_share,
+    };
     let service = match &*share.namespace {
         "" => share.service.clone(),
         namespace => {

@@ -841,6 +841,7 @@ pub static EN: Text = Text {
     an_frequent: "Frequent: {incidents} in 30 days{share}. First seen on {date}.",
     an_share: ", {percent}% of the {all} of service {service}",
     an_share_month: ", {percent}% of the {all} of service {service} within 30 days",
+    an_share_all: ", all that service {service} had in that time",
     an_service_in: "{service} in {namespace}",
     an_up: "Increasing: {incidents} in the last 7 days, {before} in the 21 days before.",
     an_down: "Decreasing: {incidents} in the last 7 days, {before} in the 21 days before.",

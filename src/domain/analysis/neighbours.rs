@@ -19,7 +19,8 @@ pub const SHORTLY: Duration = Duration::from_secs(15 * 60);
 pub const LOOKS_BACK: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The most of the anomaly's incidents whose surroundings are read.
 pub const AROUND: usize = 20;
-/// The most incidents read around one. More mean a larger outage, which says nothing about single anomalies.
+/// The most incidents read around one, or before it. More mean a larger outage, which says nothing about single
+/// anomalies.
 pub const STORM: usize = 200;
 /// How often an anomaly must have opened together to be a finding.
 const LEAST: usize = 3;
@@ -209,6 +210,10 @@ fn seconds(history: &History, earlier: &Earlier) -> i64 {
 /// What opened shortly before in the same place, beside what opens together with it in any case: of the same service
 /// first, the newest of each anomaly.
 pub(super) fn before(history: &History, together: &[Together]) -> Vec<Before> {
+    // Two of a larger outage say nothing, and each of its cards would be edited for them.
+    if history.before.len() >= STORM {
+        return Vec::new();
+    }
     let is_same = |one: &str, other: &str| !one.is_empty() && one == other;
     let here = &history.place;
     let mut near: Vec<(bool, &Earlier)> = Vec::new();

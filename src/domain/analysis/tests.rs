@@ -147,6 +147,12 @@ fn a_share_is_told_of_enough_incidents_of_a_service_that_has_a_name() {
         };
         frequency::frequency(&history).unwrap().service.is_some()
     };
+    let only = History {
+        service: of_service(6),
+        ..history((0..6).map(|n| n * DAY))
+    };
+    let all = "6 incidents so far, all that service checkout in prod had in that time.";
+    assert!(written(&only).contains(all), "{}", written(&only));
     assert!(share(5, "checkout"));
     assert!(!share(4, "checkout"));
     assert!(!share(5, ""));
@@ -282,6 +288,13 @@ fn what_opened_before_is_told_if_it_is_in_the_same_place() {
     let together: Together = serde_json::from_value(together).unwrap();
     let another = ("another".to_owned(), 300);
     assert_eq!(names(&[together]), [namespace, another], "said once");
+    // In a storm everything opened before.
+    let storm = |others: usize| History {
+        before: vec![earlier("service", "checkout", "prod", 1); others],
+        ..history([0])
+    };
+    assert_eq!(neighbours::before(&storm(STORM - 1), &[]).len(), 1);
+    assert_eq!(neighbours::before(&storm(STORM), &[]), []);
     // What has no namespace shares none.
     let nowhere = History {
         before: vec![earlier("a", "", "", 1)],

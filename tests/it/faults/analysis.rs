@@ -61,6 +61,7 @@ scenarios! {
 
     async fn killed_before_its_analysis_is_written(on: postgres fleet) {
         let mut scenario = Scenario::new(on).await;
+        scenario.fleet.settings.push(("TOCSIN_ANALYSIS__ENABLED", "true".to_owned()));
         let url = scenario.fleet.start("ingress", 1).await.remove(0);
         let first = ["work", "--queues", "ingest,tier,notify"];
         scenario.fleet.start_as(&first, &Launch::default()).await;
