@@ -20,7 +20,7 @@ use super::reported::{ReportedAlert, known_time};
 use super::text::Object;
 use super::{
     Admission, Answer, Delivery, MOST_TRUNCATED, Refused, Source, Translated, Verb, canary,
-    cluster, grafana, signoz,
+    cluster, dialect,
 };
 use crate::config::Config;
 use crate::domain::alert::AlertStatus;
@@ -93,7 +93,7 @@ fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
         return odd(body, config);
     };
     let first = envelope.alerts.first();
-    let is_of_signoz = first.is_some_and(|plain::Object(entry)| signoz::sends(entry));
+    let is_of_signoz = first.is_some_and(|plain::Object(entry)| dialect::is_of_signoz(entry));
     if envelope.is_of_grafana() || is_of_signoz {
         return Err(of_another());
     }
@@ -108,7 +108,7 @@ pub(super) fn of_another() -> Refused {
 /// Whether the first of these alerts is one that SigNoz sends.
 pub(super) fn is_of_signoz(entries: &[&RawValue]) -> bool {
     let first = entries.first().and_then(|raw| entry(raw.get()).ok());
-    first.is_some_and(|entry| signoz::sends(&entry))
+    first.is_some_and(|entry| dialect::is_of_signoz(&entry))
 }
 
 /// How many alerts of a webhook are taken although something about them cannot be right.
@@ -145,7 +145,7 @@ fn in_one_pass(envelope: Envelope<'_>, config: &Config) -> Option<Translated> {
 /// Any webhook, taken as far as it can be.
 fn odd(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     let (envelope, entries) = list(body, config)?;
-    if grafana::is_unified(&envelope) || is_of_signoz(&entries) {
+    if dialect::is_of_grafana(&envelope) || is_of_signoz(&entries) {
         return Err(of_another());
     }
     let mut odd = Odd::default();

@@ -26,7 +26,7 @@ use super::alertmanager::{self, Odd};
 use super::text::Object;
 use super::{
     Admission, Answer, Delivery, Refused, ReportedAlert, Signature, SignedTime, Source, Translated,
-    Verb, canary, texts,
+    Verb, canary, dialect, texts,
 };
 use crate::config::{Config, SignedWithTime};
 use crate::domain::alert::{AlertRule, AlertStatus};
@@ -107,15 +107,7 @@ fn schema() -> Schema {
 fn looks_like(delivery: &Delivery) -> bool {
     let text = std::str::from_utf8(&delivery.body).unwrap_or_default();
     let envelope = Object::read(text.trim_start());
-    envelope.is_some_and(|envelope| is_unified(&envelope) || is_legacy(&envelope))
-}
-
-/// Whether an envelope has what Grafana's has beside Alertmanager's.
-pub(super) fn is_unified(envelope: &Object<'_>) -> bool {
-    let is_list = |list: &str| list.starts_with('[');
-    envelope.get("alerts").is_some_and(is_list)
-        && envelope.get("orgId").is_some()
-        && envelope.get("state").is_some()
+    envelope.is_some_and(|envelope| dialect::is_of_grafana(&envelope) || is_legacy(&envelope))
 }
 
 fn is_legacy(envelope: &Object<'_>) -> bool {

@@ -19,11 +19,9 @@ use std::collections::BTreeMap;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
 
 use super::alertmanager::{self, Odd};
-use super::plain::Entry;
-use super::reported::value;
-use super::text::{Object, Texts};
+use super::text::Object;
 use super::{
-    Admission, Answer, Delivery, Refused, ReportedAlert, Source, Translated, Verb, canary,
+    Admission, Answer, Delivery, Refused, ReportedAlert, Source, Translated, Verb, canary, dialect,
 };
 use crate::config::Config;
 use crate::domain::alert::{AlertRule, AlertStatus};
@@ -65,8 +63,6 @@ const EXAMPLE: &str = r#"{"receiver":"tocsin","status":"firing","alerts":[
 const NO_DATA: &str = "[No data] ";
 /// What the name of a rule that is tested ends with.
 const RULE_TEST: &str = "_TEST_ALERT";
-/// What the name of a channel's test begins with.
-const CHANNEL_TEST: &str = "Test Alert (";
 /// Labels that change while a series fires, or say nothing of what fires.
 const NO_PART: [&str; 4] = ["lastSeen", "ruleSource", "severity", "threshold.name"];
 
@@ -124,22 +120,6 @@ fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     })
 }
 
-/// Whether nobody else sends this alert: rules of Prometheus may have a `ruleId`, but not with the rule's address
-/// beside it.
-pub(super) fn sends(entry: &Entry<'_>) -> bool {
-    let label = |name| value(&entry.labels, name);
-    let is_critical = label("severity") == Some("critical");
-    let has_rule = label("ruleId").is_some() && label("ruleSource").is_some();
-    has_rule || (is_critical && is_of_channel(&entry.labels, &entry.generator_url))
-}
-
-/// Whether an alert with these labels and this address tries a channel.
-fn is_of_channel(labels: &Texts<'_>, url: &str) -> bool {
-    let name = value(labels, "alertname").unwrap_or_default();
-    let has_rule = value(labels, "ruleId").is_some();
-    name.starts_with(CHANNEL_TEST) && name.ends_with(')') && !has_rule && url.is_empty()
-}
-
 /// Whether an envelope is what an Alertmanager sends, and not one that a person wrote to try this out.
 fn is_whole(envelope: &Object<'_>) -> bool {
     envelope.get("version").is_some() && envelope.get("groupKey").is_some()
@@ -186,7 +166,7 @@ impl<'a> Read<'a> {
 fn is_test(alert: &ReportedAlert<'_>) -> bool {
     let name = alert.label("alertname").unwrap_or_default();
     let is_of_rule = alert.label("testalert") == Some("true") || name.ends_with(RULE_TEST);
-    is_of_rule || is_of_channel(&alert.labels, &alert.url)
+    is_of_rule || dialect::tries_channel(&alert.labels, &alert.url)
 }
 
 /// Has an alert be one of its rule: by the rule's name, of the series that its thresholds share.
