@@ -375,7 +375,7 @@ texts! {
     by_action
     action
     attempts
-    successes
+    claimed_only
     last_time
     newest_repairs
     operator
@@ -781,6 +781,13 @@ texts! {
     msg_tier
     msg_count
     msg_repairs
+    all_repairs
+    of_alert_name
+    of_service
+    held_last
+    quiet_after
+    took_age
+    quoted
     msg_test
     msg_test_asked
     msg_test_by

@@ -40,6 +40,35 @@ pub struct RepairEntry {
     /// What silence said of it, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// How long it took, in milliseconds, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<i64>,
+    /// How long after it the last firing ended, in milliseconds, if it held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_after_ms: Option<i64>,
+    /// The note, if given, cut to [`NOTE`] characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The longest note in an incident's history, in characters: twenty of them are in every incident's row.
+pub const NOTE: usize = 160;
+
+/// The beginning of a note: on one line, at most `longest` characters, cut between words where they have spaces.
+#[must_use]
+pub fn excerpt(note: &str, longest: usize) -> String {
+    let line = note.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= longest {
+        return line;
+    }
+    let kept: String = line.chars().take(longest.saturating_sub(1)).collect();
+    let is_between = line[kept.len()..].starts_with(' ');
+    // A link, or a language without spaces, is cut where it must be.
+    let words = kept
+        .rfind(' ')
+        .filter(|at| !is_between && at * 2 > kept.len());
+    let kept = words.map_or(&*kept, |at| &kept[..at]);
+    format!("{}…", kept.trim_end())
 }
 
 /// An action as it is recorded, so that "Restart Pod" and `restart-pod` are `restart_pod`: in lower case, with one
@@ -94,6 +123,29 @@ impl RepairStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_note_ends_with_a_whole_word() {
+        for (note, longest, expected) in [
+            ("to v41", 20, "to v41"),
+            ("  to\n v41 ", 20, "to v41"),
+            ("the old pool was full", 21, "the old pool was full"),
+            ("the old pool was full", 20, "the old pool was…"),
+            ("the old pool was full", 17, "the old pool was…"),
+            ("the old pool was full", 16, "the old pool…"),
+            (
+                "see https://wiki.example.com/a/long/page",
+                20,
+                "see https://wiki.ex…",
+            ),
+            ("連線池已滿，先擴充再觀察", 6, "連線池已滿…"),
+            ("🔥🔥🔥", 2, "🔥…"),
+            ("", 5, ""),
+        ] {
+            assert_eq!(excerpt(note, longest), expected, "{note:?}");
+            assert!(excerpt(note, longest).chars().count() <= longest);
+        }
+    }
 
     #[test]
     fn an_action_has_one_name_however_it_is_written() {

@@ -18,7 +18,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::rows::statement;
-use crate::domain::effectiveness::{Counted, Effectiveness, HISTORY, RepairEntry};
+use crate::domain::effectiveness::{Counted, Effectiveness, HISTORY, NOTE, RepairEntry, excerpt};
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::{effectiveness, repairs};
 use crate::jobs::RecordRepair;
@@ -244,6 +244,9 @@ pub async fn history(
             timestamp: row.repaired_at,
             operator: row.operator,
             verdict: row.verdict,
+            duration_ms: row.duration_ms,
+            quiet_after_ms: row.quiet_after_ms,
+            note: row.note.map(|note| excerpt(&note, NOTE)),
         };
         history.newest = newest.into_iter().map(entry).collect();
     }

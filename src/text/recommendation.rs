@@ -206,7 +206,7 @@ mod tests {
             raised_from: Some(1),
             ..Why::default()
         };
-        assert_eq!(why(&EN, &risen), "nothing of tier 1 is left to recommend");
+        assert_eq!(why(&EN, &risen), "tier 1 has no action to recommend");
         let stopped = Why {
             stopped: vec![StoppedAction {
                 action: "rollback".to_owned(),

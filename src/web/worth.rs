@@ -51,6 +51,8 @@ pub(super) struct ActionFigures {
     pub(super) unknown: i64,
     /// Those that are not judged yet: there is only what was reported.
     pub(super) unjudged: i64,
+    /// Those of them that were reported to have helped.
+    pub(super) claimed_only: i64,
     /// Verified and disproved ones.
     pub(super) verdicts: i64,
     /// Verified ones, older ones weighed less (`effectiveness.half_life`).
@@ -158,8 +160,9 @@ pub(super) async fn table(
     now: Timestamp,
 ) -> Result<Table, DbErr> {
     let db = context.db.view();
-    let (kept, baselines) = tokio::try_join!(
+    let (kept, claimed, baselines) = tokio::try_join!(
         figures::of(db, scope, subject),
+        figures::claimed_only(db, scope, subject),
         baselines::of(db, scope, subject),
     )?;
     let settings = &context.config.effectiveness;
@@ -171,7 +174,13 @@ pub(super) async fn table(
         let (_, baseline) = nothing(class);
         let effective = worth.is_effective(baseline, least);
         let is_judged = worth.is_judged(least);
-        figures_of(action, class, &worth, (effective, is_judged))
+        let claimed_only = claimed.get(&action).copied().unwrap_or_default();
+        let figures = figures_of(action, class, &worth, (effective, is_judged));
+        ActionFigures {
+            // A verdict may come between the two reads.
+            claimed_only: claimed_only.min(figures.unjudged),
+            ..figures
+        }
     };
     let mut actions: Vec<ActionFigures> = kept.into_iter().map(figures).collect();
     actions.sort_by(|a, b| {
@@ -214,6 +223,7 @@ fn figures_of(
         superseded: counted.superseded,
         unknown: counted.unknown,
         unjudged: counted.unjudged(),
+        claimed_only: 0,
         verdicts: counted.verdicts(),
         weighed_verified: rounded(worth.weighed_verified),
         weighed_verdicts: rounded(worth.weighed_verdicts),

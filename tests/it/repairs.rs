@@ -63,6 +63,28 @@ impl Harness {
             .await
     }
 
+    /// Repairs that are not judged, and those of them that were reported to have helped: of the anomaly, of its alert
+    /// name, of its service, and of all.
+    async fn claimed_only(&self) -> [(i64, i64); 4] {
+        let mut found = [(0, 0); 4];
+        let of_anomaly = format!("anomalies/{}", self.newest_key().await);
+        for (at, of) in [
+            of_anomaly + "/effectiveness",
+            "repairs/effectiveness?alert_name=Loop".to_owned(),
+            "repairs/effectiveness?service=checkout".to_owned(),
+            "repairs/effectiveness".to_owned(),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let worth = self.get(&format!("/api/v1/{of}")).await;
+            let action = &worth["actions"][0];
+            let of = |figure: &str| action[figure].as_i64().unwrap();
+            found[at] = (of("unjudged"), of("claimed_only"));
+        }
+        found
+    }
+
     /// Fires and is repaired; then it is quiet, or fires again.
     async fn round(&self, action: &str, holds: bool) -> String {
         let began = self.now();
@@ -99,6 +121,8 @@ on_all! {
         let repair = h.repair(&id).await;
         assert_eq!((&repair["verdict"], &repair["success"]), (&Value::Null, &json!(false)), "{repair}");
         assert_eq!((&repair["class"], &repair["state"]), (&json!("restart"), &json!("finished")));
+        // That it did not help is no claim that it did.
+        assert_eq!(h.claimed_only().await, [(1, 0); 4]);
         h.advance(MINUTE * 4);
         let ended = h.now();
         h.send_and_drain(vec![resolved(firing, ended)]).await;
@@ -114,6 +138,7 @@ on_all! {
         assert!((least..=most).contains(&took), "{took} is not from {least} to {most}");
         let history = &h.incident().await["repair_stats"]["repair_history"];
         assert_eq!(history[0]["verdict"], "verified", "{history}");
+        assert_eq!(history[0]["quiet_after_ms"], took, "{history}");
 
         let again = h.round("restart_pod", false).await;
         let repair = h.repair(&again).await;
@@ -203,6 +228,7 @@ on_all! {
         let finish = json!({"success": true});
         let (one, other) = tokio::join!(h.patched(id, &finish), h.patched(id, &finish));
         assert_eq!((one.0, other.0), (200, 200), "{one:?} {other:?}");
+        assert_eq!(h.claimed_only().await, [(1, 1); 4]);
         h.send_and_drain(vec![resolved(firing, h.now())]).await;
         h.advance(QUIET);
         let (one, other) = tokio::join!(recount::judge(&h.context), recount::judge(&h.context));
@@ -210,6 +236,7 @@ on_all! {
         other.unwrap();
         recount::judge(&h.context).await.unwrap();
         h.drain().await;
+        assert_eq!(h.claimed_only().await, [(0, 0); 4]);
         for scope in ["anomaly", "alert_name", "service", "all"] {
             let figures = format!(
                 "SELECT sum(attempts * 100 + claimed * 10 + verified) FROM repair_figures WHERE scope = '{scope}'"
@@ -317,6 +344,17 @@ on_all! {
             let page = request.send().await.unwrap().text().await.unwrap();
             let expected = ["rollback held 1 of 1 times", "rollback 1 次中有 1 次維持住"];
             assert!(expected.iter().any(|said| page.contains(said)), "{page}");
+        }
+        let key = incident["anomaly_key"].as_str().unwrap();
+        let of = |label: &str, name: &str| format!("What held: {label} <code>{name}</code>");
+        for (path, expected) in [
+            (format!("/anomalies/{key}"), "href=\"/repairs?alert_name=Loop\"".to_owned()),
+            ("/repairs?alert_name=Loop&service=".to_owned(), of("Alert", "Loop")),
+            ("/repairs?alert_name=&service=checkout".to_owned(), of("Service", "checkout")),
+        ] {
+            let page = h.http.get(format!("{}{path}", h.url)).header("Accept-Language", "en");
+            let page = page.send().await.unwrap().text().await.unwrap();
+            assert!(page.contains(&expected) && page.contains("rollback"), "{path}: {page}");
         }
         let (is_done, said) = h.tocsin(&["repairs", "effectiveness", "--anomaly", id]);
         assert!(is_done && said.contains("mitigate"), "{said}");

@@ -232,6 +232,37 @@ pub async fn of(
     Ok(found)
 }
 
+/// Finished repairs with each action that were reported to have helped and have no verdict: there is only the claim.
+/// They are counted where they are shown: of an anomaly there are as many as finished within the last quiet time.
+pub async fn claimed_only(
+    db: &impl ConnectionTrait,
+    scope: Scope,
+    subject: &str,
+) -> Result<BTreeMap<String, i64>, DbErr> {
+    let of_scope = match scope {
+        Scope::Anomaly => "p.anomaly_key = $1",
+        Scope::AlertName => "a.alert_name = $1",
+        Scope::Service => "a.service = $1",
+        Scope::All => "$1 = ''",
+    };
+    let anomalies = match scope {
+        Scope::AlertName | Scope::Service => "JOIN anomalies a ON a.key = p.anomaly_key",
+        Scope::Anomaly | Scope::All => "",
+    };
+    let sql = format!(
+        "SELECT p.action, CAST(count(*) AS bigint) AS n FROM repairs p {anomalies} \
+         WHERE p.judged_at IS NULL AND NOT p.unfinished AND p.verdict IS NULL AND p.success \
+             AND {of_scope} \
+         GROUP BY p.action"
+    );
+    let sql = statement(db.get_database_backend(), &sql, [Value::from(subject)]);
+    let mut found = BTreeMap::new();
+    for row in db.query_all_raw(sql).await? {
+        found.insert(row.try_get("", "action")?, row.try_get("", "n")?);
+    }
+    Ok(found)
+}
+
 pub(super) fn counted(row: &QueryResult) -> Result<Counted, DbErr> {
     Ok(Counted {
         attempts: row.try_get("", "attempts")?,

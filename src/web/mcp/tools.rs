@@ -141,9 +141,9 @@ const ROWS: &[Row] = &[
         name: "list_effectiveness",
         title: "Show how effective actions are",
         about: "Shows how often each repair action held on all anomalies of one alert name, of one service, or in all: \
-            attempts, verified (stayed quiet), disproved (fired again), superseded, unknown, the lower bound of the \
-            rate (0 to 1), median and 90th percentile of the time to quiet in milliseconds, beside what happens with \
-            nothing done. Give alert_name or service, or neither.",
+            attempts, verified (stayed quiet), disproved (fired again), superseded, unknown, claimed only (reported to \
+            have helped and not judged), the lower bound of the rate (0 to 1), median and 90th percentile of the time \
+            to quiet in milliseconds, beside what happens with nothing done. Give alert_name or service, or neither.",
         effect: Effect::Reads,
         parts: &[whole("list_effectiveness")],
     },

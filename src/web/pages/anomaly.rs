@@ -78,6 +78,7 @@ pub(super) async fn page(
                                 div.wide tabindex="0" role="region" aria-labelledby="tried" {
                                     (worth_page::table(&visit, &worth.own))
                                 }
+                                (repairs::wider(text, &anomaly))
                             }
                         }
                         @if !newest.is_empty() {

@@ -19,8 +19,8 @@ use crate::store::views::lists;
 use crate::store::views::past::Past;
 use crate::store::views::timeline::{self, RepairFilter};
 use crate::store::views::top_anomalies::{ActionStats, by_action};
-use crate::text::Text;
 use crate::text::repairs::{class_name, verdict_word, why_verdict};
+use crate::text::{Lang, Text, fill};
 use crate::web::worth::{self, Table};
 use crate::web::{RepairState, repair_cursor, repair_position};
 
@@ -44,6 +44,20 @@ const NOBODY: QuietOf<'static> = QuietOf {
 #[serde(default)]
 pub(super) struct RepairQuery {
     after: String,
+    alert_name: String,
+    service: String,
+}
+
+impl RepairQuery {
+    /// What figures are asked for, of each with the name of what it is.
+    fn of<'a>(&'a self, text: &Text) -> Vec<(Scope, &'static str, &'a str)> {
+        let all = [
+            (Scope::AlertName, text.alert_name, self.alert_name.trim()),
+            (Scope::Service, text.service, self.service.trim()),
+        ];
+        let given = all.into_iter().filter(|(.., name)| !name.is_empty());
+        given.collect()
+    }
 }
 
 pub(super) async fn page(
@@ -53,7 +67,15 @@ pub(super) async fn page(
 ) -> Result<Markup, PageError> {
     let db = pages.context.db.view();
     let before = repair_position(&query.after);
-    address::check([("after", &*query.after, before.is_some())])?;
+    address::check([
+        ("after", &*query.after, before.is_some()),
+        address::text("alert_name", &query.alert_name),
+        address::text("service", &query.service),
+    ])?;
+    let of = query.of(visit.text());
+    if !of.is_empty() {
+        return narrowed(&pages, &visit, &query, &of).await;
+    }
     let all = RepairFilter::default();
     let (mut newest, worth) = tokio::try_join!(
         timeline::newest_repairs(db, &all, before, SHOWN as u64 + 1),
@@ -73,6 +95,7 @@ pub(super) async fn page(
     let content = html! {
         h1 { (text.repairs) }
         p.hint { (text.repairs_lead) }
+        (filters(text, &query))
         div #repairs data-live { @if worth.is_empty() && newest.is_empty() {
             (layout::empty(text.no_repairs, text.no_repairs_lead))
         } @else {
@@ -98,6 +121,77 @@ pub(super) async fn page(
         } }
     };
     Ok(layout::page(&visit, &frame, &content))
+}
+
+/// How often each action held on an alert name, on a service, or both.
+async fn narrowed(
+    pages: &Pages,
+    visit: &PageRequest,
+    query: &RepairQuery,
+    of: &[(Scope, &'static str, &str)],
+) -> Result<Markup, PageError> {
+    let text = visit.text();
+    let mut tables = Vec::with_capacity(of.len());
+    for &(scope, label, name) in of {
+        let names = QuietOf {
+            alert_name: if scope == Scope::AlertName { name } else { "" },
+            service: if scope == Scope::Service { name } else { "" },
+            namespace: "",
+        };
+        let table = worth::table(&pages.context, (scope, name), names, visit.now).await?;
+        tables.push((label, name, table));
+    }
+    let frame = Frame {
+        section: SECTION,
+        title: text.repairs,
+        watch: Topic::Repairs.watch(),
+    };
+    let content = html! {
+        h1 { (text.repairs) }
+        p.hint { (text.effectiveness_lead) }
+        (filters(text, query))
+        p { a href="/repairs" { (text.all_repairs) } }
+        div #repairs data-live {
+            @for (at, (label, name, table)) in tables.iter().enumerate() {
+                @let id = format!("of-{at}");
+                section aria-labelledby=(id) {
+                    h2 id=(id) { (text.effectiveness) (text.colon) (label) " " code { (name) } }
+                    @if table.actions.is_empty() { p { (text.no_repairs) } } @else {
+                        div.wide tabindex="0" role="region" aria-labelledby=(id) {
+                            (super::worth::table(visit, table))
+                        }
+                    }
+                }
+            }
+        }
+    };
+    Ok(layout::page(visit, &frame, &content))
+}
+
+fn filters(text: &Text, query: &RepairQuery) -> Markup {
+    html! {
+        form.filters role="search" method="get" action="/repairs" {
+            label { span { (text.alert_name) } input name="alert_name" value=(query.alert_name); }
+            label { span { (text.service) } input name="service" value=(query.service); }
+            button { (text.apply) }
+        }
+    }
+}
+
+/// Where figures of an anomaly's alert name and of its service are.
+pub(super) fn wider(text: &Text, anomaly: &anomalies::Model) -> Markup {
+    let all = [
+        ("alert_name", text.of_alert_name, &anomaly.alert_name),
+        ("service", text.of_service, &anomaly.service),
+    ];
+    html! {
+        p.hint {
+            @for (at, (name, said, value)) in all.iter().filter(|(.., value)| !value.is_empty()).enumerate() {
+                @if at > 0 { " · " }
+                a href=(format!("/repairs?{name}={}", parts::encoded(value))) { (said) }
+            }
+        }
+    }
 }
 
 /// The actions that were tried most, with their figures.
@@ -179,6 +273,7 @@ fn verdict(text: &Text, repair: &repairs::Model) -> Markup {
                     (verdict_word(text, verdict))
                 }
                 @if let Some(why) = why { " " small { (why) } }
+                @if let Some(ms) = repair.quiet_after_ms { " · " (spanned(text, text.quiet_after, ms)) }
             }
         }
     }
@@ -190,7 +285,7 @@ fn in_short(visit: &PageRequest, settings: &RepairSettings, repair: &repairs::Mo
     html! {
         code { (repair.action) } ": " (verdict(text, repair))
         " · " (text.claim) (text.colon) (claim(visit, settings, repair))
-        @if let Some(ms) = repair.duration_ms { " · " (took(visit, ms)) }
+        @if let Some(ms) = repair.duration_ms { " · " (spanned(text, text.took_age, ms)) }
         @if let Some(who) = &repair.operator { " · " (who) }
         @if let Some(note) = &repair.note { " · " q { (note) } }
     }
@@ -222,6 +317,12 @@ fn took(visit: &PageRequest, ms: i64) -> String {
     visit
         .lang
         .age(std::time::Duration::from_millis(ms.max(0).unsigned_abs()))
+}
+
+/// How long something took, in words.
+fn spanned(text: &Text, form: &str, ms: i64) -> String {
+    let age = std::time::Duration::from_millis(ms.max(0).unsigned_abs());
+    fill(form, &[("age", &Lang::of(text).age(age))])
 }
 
 fn outcome(text: &Text, success: bool) -> Markup {

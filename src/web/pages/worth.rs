@@ -45,7 +45,7 @@ pub(super) fn table(visit: &PageRequest, found: &Table) -> Markup {
                 th scope="col" { (text.at_least) }
                 th scope="col" { (text.assessment) }
                 th.n scope="col" { (text.attempts) }
-                th.n scope="col" { (text.successes) }
+                th.n scope="col" { (text.claimed_only) }
                 th.n scope="col" { (text.not_counted) }
                 th scope="col" { (text.time_to_quiet) }
                 th scope="col" { (text.last_time) }
@@ -83,7 +83,7 @@ fn row(visit: &PageRequest, action: &ActionFigures) -> Markup {
             td { @if action.verdicts > 0 { (charts::share((action.lower_bound * 100.0) as i64, 100)) } }
             td { (assessment) }
             td.n { (action.attempts) }
-            td.n { (action.claimed) }
+            td.n { (action.claimed) " / " (action.claimed_only) }
             td.n { (action.superseded) " / " (action.unknown) " / " (action.unjudged) }
             td { @if let Some((median, p90)) = action.median_quiet_ms.zip(action.p90_quiet_ms) {
                 (fill(text.median_p90, &[("median", &age(visit, median)), ("p90", &age(visit, p90))])) } }

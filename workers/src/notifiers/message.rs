@@ -22,7 +22,7 @@ use self::again::{again, flapping, flapping_hint, muted, says_flapping};
 use self::background::{analysis, description, generated, links, values};
 pub(super) use self::comment::of_comment;
 use self::recommended::{failed_fix, recommended, tier};
-use self::tried::repairs;
+use self::tried::{held_last, repairs};
 use super::markup::Line;
 use super::text::tidy;
 use super::{Card, TestMessage};
@@ -57,6 +57,7 @@ pub(super) fn lines(card: &Card, text: &Text) -> Vec<Line> {
         recommended(card, text),
         figures(card, text),
         repairs(card, text),
+        held_last(card, text),
         analysis(card, text),
         generated(card, text),
         description(card),

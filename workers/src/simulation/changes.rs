@@ -248,10 +248,15 @@ impl Found {
 pub(super) fn recommended(name: String, found: &Recommendation) -> Change {
     let what = match (&found.action, found.rule.as_str()) {
         (Some(action), _) => format!("recommended: {action} (tier {})", found.tier),
-        (None, "wait") => "recommended: nothing for now".to_owned(),
-        (None, _) => "recommended: no action".to_owned(),
+        (None, "wait") => "recommended: to wait".to_owned(),
+        (None, _) => "recommended: nothing".to_owned(),
     };
-    let reasons = [found.said.as_str(), found.why_said.as_str()];
+    // Without an action it is a sentence that begins with what is said already.
+    let said = match (&found.action, found.said.split_once(": ")) {
+        (None, Some((_, because))) => because,
+        _ => found.said.as_str(),
+    };
+    let reasons = [said, found.why_said.as_str()];
     let reasons: Vec<&str> = reasons
         .into_iter()
         .map(|said| said.trim_end_matches('.'))

@@ -21,7 +21,16 @@ const AT_TIMES: [(&str, &[&str]); 11] = [
     ("Decided", &["matching"]),
     ("Resolved", &["matching"]),
     ("BulkResult", &["matching"]),
-    ("RepairEntry", &["operator", "verdict"]),
+    (
+        "RepairEntry",
+        &[
+            "operator",
+            "verdict",
+            "duration_ms",
+            "quiet_after_ms",
+            "note",
+        ],
+    ),
     ("Problem", &["request_id"]),
     ("Counted", &["incidents", "or_more", "spread"]),
     ("Analysis", &["generated", "not_generated"]),

@@ -12,6 +12,14 @@ use super::super::output::{print, print_json};
 use super::super::table::{self, Terminal, cell, figure};
 use super::super::which;
 
+/// Repairs that are not counted: those that another followed, those of which nothing can be known, and those that
+/// were reported to have helped and are not judged.
+const NOT_COUNTED: [(&str, &str); 3] = [
+    ("SUPERSEDED", "/superseded"),
+    ("UNKNOWN", "/unknown"),
+    ("CLAIMED ONLY", "/claimed_only"),
+];
+
 /// Of what actions are shown.
 #[derive(Debug, Args)]
 pub(super) struct WorthArgs {
@@ -84,7 +92,12 @@ pub(in crate::cli) fn sentences(found: &Value) -> Vec<String> {
 }
 
 fn render(found: &Value, now: Timestamp, look: Terminal) -> String {
-    let heads = [
+    let actions = found.get("actions").and_then(Value::as_array);
+    let actions = || actions.into_iter().flatten();
+    // What there is none of takes no room.
+    let mut not_counted = NOT_COUNTED.to_vec();
+    not_counted.retain(|(_, figure)| actions().any(|action| number(action, figure) > Some(0)));
+    let mut heads = vec![
         "ACTION",
         "CLASS",
         "HELD",
@@ -92,24 +105,26 @@ fn render(found: &Value, now: Timestamp, look: Terminal) -> String {
         "AT LEAST",
         "EFFECTIVE",
         "TRIED",
-        "MEDIAN",
-        "LAST",
     ];
+    heads.extend(not_counted.iter().map(|(head, _)| *head));
+    heads.extend(["MEDIAN", "P90", "LAST"]);
     let mut table = look.table(&heads);
-    table::align_right(&mut table, [2, 3, 4, 6, 7]);
+    table::align_right(&mut table, [2, 3, 4]);
+    table::align_right(&mut table, 6..heads.len() - 1);
     let least = number(found, "/min_verdicts");
     let is_known = number(found, "/nothing/episodes") > Some(0);
-    let actions = found.get("actions").and_then(Value::as_array);
-    for action in actions.into_iter().flatten() {
+    for action in actions() {
         let count = |pointer| number(action, pointer);
         let bound = action["lower_bound"]
             .as_f64()
             .filter(|_| count("/verdicts") > Some(0));
         let bound = bound.map(|bound| format!("{:.0} %", (bound * 100.0).floor()));
-        let median = count("/median_quiet_ms")
-            .map(|ms| age::short(std::time::Duration::from_millis(ms.max(0).unsigned_abs())));
+        let quiet = |pointer| {
+            let ms = count(pointer)?.max(0).unsigned_abs();
+            Some(age::short(std::time::Duration::from_millis(ms)))
+        };
         let last = time(action, "/last_at").map(|at| age::short(now.since(at)));
-        table.add_row(table::line(vec![
+        let mut cells = vec![
             cell(&text(action, "/action")),
             cell(&or_dash(text(action, "/class"))),
             figure(count("/verified")),
@@ -122,11 +137,20 @@ fn render(found: &Value, now: Timestamp, look: Terminal) -> String {
                 None => EN.effective_unknown,
             }),
             figure(count("/attempts")),
-            cell(&or_dash(median.unwrap_or_default())),
+        ];
+        cells.extend(
+            not_counted
+                .iter()
+                .map(|(_, pointer)| figure(count(pointer))),
+        );
+        cells.extend([
+            cell(&or_dash(quiet("/median_quiet_ms").unwrap_or_default())),
+            cell(&or_dash(quiet("/p90_quiet_ms").unwrap_or_default())),
             cell(&or_dash(last.unwrap_or_default())),
-        ]));
+        ]);
+        table.add_row(table::line(cells));
     }
-    look.render(table, &[(0, 16)])
+    look.render(table, &[(0, 16), (5, 16)])
 }
 
 /// How many verdicts there are, and how much they weigh if that is not the same.
@@ -163,7 +187,8 @@ mod tests {
             "stand_in": {"subject": "DiskFull", "summary": "clean held 3 of 3 times"},
             "actions": [{
                 "action": "rollback", "class": "mitigate", "verified": 4, "verdicts": 4, "attempts": 5,
-                "lower_bound": 0.51, "effective": true, "median_quiet_ms": 240_000,
+                "superseded": 11, "unknown": 12, "claimed_only": 13,
+                "lower_bound": 0.51, "effective": true, "median_quiet_ms": 240_000, "p90_quiet_ms": 360_000,
                 "last_at": "2026-11-22T21:25:29.102Z",
             }],
         });
@@ -178,11 +203,25 @@ mod tests {
         );
         let now = Timestamp::parse("2026-11-22T21:28:29.102Z").unwrap();
         let look = Terminal {
-            width: 120,
+            width: 160,
             colour: false,
         };
         let told = render(&found, now, look);
-        for part in ["rollback", "mitigate", "51 %", "yes", "4m", "3m"] {
+        for part in [
+            "rollback",
+            "mitigate",
+            "51 %",
+            "yes",
+            "11",
+            "12",
+            "13",
+            "4m",
+            "6m",
+            "3m",
+            "SUPERSEDED",
+            "UNKNOWN",
+            "CLAIMED ONLY",
+        ] {
             assert!(told.contains(part), "{part}: {told}");
         }
         assert!(!told.contains("by weight"), "{told}");
@@ -204,6 +243,7 @@ mod tests {
         let own = told(json!({"min_verdicts": 3, "nothing": {"held": 0, "episodes": 0}}));
         assert!(own.contains("4 (2.6 by weight)"), "{own}");
         assert!(own.contains("nothing to compare with"), "{own}");
+        assert!(!own.contains("CLAIMED ONLY"), "{own}");
         let few = told(json!({"min_verdicts": 5, "nothing": {"held": 0, "episodes": 0}}));
         assert!(few.contains("too few verdicts"), "{few}");
         let wider = told(json!({"nothing": {"held": 0, "episodes": 0}}));

@@ -1,12 +1,19 @@
-//! A card's line about repairs: how often actions held, or were reported to have helped, and the last one.
+//! A card's lines about repairs: how often actions held, or were reported to have helped, the last one, and the last
+//! that held.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
-use tocsin::text::{Text, fill, repairs};
+use tocsin::domain::effectiveness::{RepairEntry, excerpt};
+use tocsin::domain::verdict::Verdict;
+use tocsin::text::{Lang, Text, fill, repairs};
 
 use super::{NAME, known, pair};
 use crate::notifiers::Card;
 use crate::notifiers::markup::Line;
+
+/// The longest note, in UTF-16 code units.
+const NOTE: usize = 120;
 
 /// How often actions held on the anomaly, the best first, as far as that is judged.
 fn held(card: &Card, text: &Text) -> Option<String> {
@@ -22,6 +29,37 @@ fn held(card: &Card, text: &Text) -> Option<String> {
     (!named.is_empty()).then(|| repairs::held(text, said))
 }
 
+/// Who did a repair, whether it held, how long that and the repair itself took, and the note.
+fn told(line: Line, repair: &RepairEntry, text: &Text) -> Line {
+    let who = repair.operator.as_deref().and_then(|who| known(who, NAME));
+    let line = match who {
+        Some(who) => line.text(format!(" {}", fill(text.by_person, &[("name", &who)]))),
+        None => line,
+    };
+    let span = |form: &str, ms: Option<i64>| {
+        let ms = ms.filter(|ms| *ms > 0)?;
+        let age = Lang::of(text).age(Duration::from_millis(ms.unsigned_abs()));
+        Some(fill(form, &[("age", &age)]))
+    };
+    let verdict = repair.verdict;
+    let facts = [
+        verdict.map(|verdict| repairs::verdict_word(text, verdict).to_owned()),
+        span(text.quiet_after, repair.quiet_after_ms),
+        span(text.took_age, repair.duration_ms),
+    ];
+    let facts: Vec<_> = facts.into_iter().flatten().collect();
+    let line = match facts.is_empty() {
+        true => line,
+        false => line.text(format!(" ({})", facts.join(text.comma))),
+    };
+    let note = repair.note.as_deref();
+    match note.and_then(|note| known(&excerpt(note, NOTE), NOTE)) {
+        Some(note) => line.text(format!(" {}", fill(text.quoted, &[("said", &note)]))),
+        None => line,
+    }
+}
+
+/// How often actions held on the anomaly, and the last repair of it.
 pub(super) fn repairs(card: &Card, text: &Text) -> Option<Line> {
     let stats = card.incident.repair_stats.as_ref()?;
     let (tried, helped) = (stats.total_attempts, stats.successful_attempts);
@@ -41,15 +79,19 @@ pub(super) fn repairs(card: &Card, text: &Text) -> Option<Line> {
         return Some(line);
     };
     let line = line.dot().text(pair(text, text.last_time, "")).code(action);
-    let newest = stats.repair_history.first();
-    let who = newest.and_then(|repair| known(repair.operator.as_deref()?, NAME));
-    let line = match who {
-        Some(who) => line.text(format!(" {}", fill(text.by_person, &[("name", &who)]))),
-        None => line,
-    };
-    let verdict = newest.and_then(|repair| repair.verdict);
-    Some(match verdict {
-        Some(verdict) => line.text(format!(" ({})", repairs::verdict_word(text, verdict))),
+    Some(match stats.repair_history.first() {
+        Some(newest) => told(line, newest, text),
         None => line,
     })
+}
+
+/// The last repair that held, if it is not the last of all.
+pub(super) fn held_last(card: &Card, text: &Text) -> Option<Line> {
+    let history = &card.incident.repair_stats.as_ref()?.repair_history;
+    let is_held = |repair: &RepairEntry| repair.verdict == Some(Verdict::Verified);
+    let at = history.iter().position(is_held).filter(|at| *at > 0)?;
+    let repair = history.get(at)?;
+    let action = known(&repair.action, NAME)?;
+    let line = Line::new().text(pair(text, text.held_last, ""));
+    Some(told(line.code(action), repair, text))
 }

@@ -2,13 +2,14 @@
 
 use tocsin::domain::again::AgainFigures;
 use tocsin::domain::aggregation::{ResolvedBy, Status};
+use tocsin::domain::effectiveness::RepairEntry;
 use tocsin::domain::escalation::Level;
 use tocsin::domain::notification::Kind;
 use tocsin::domain::verdict::Verdict;
 use tocsin::text::Lang;
 
 use super::bot;
-use super::samples::{card, repaired};
+use super::samples::{MINUTE_MS, card, repaired};
 use crate::notifiers::Notifier;
 
 #[test]
@@ -204,5 +205,52 @@ fn a_card_says_who_did_the_last_repair() {
     ]) {
         let shown = bot(lang).render(&card);
         assert!(shown.contains(expected), "{shown}");
+    }
+}
+
+#[test]
+fn a_card_says_what_helped_last_and_how_long_it_took() {
+    let mut card = card(Kind::Opened, Level::None);
+    let failed = RepairEntry {
+        verdict: Some(Verdict::Disproved),
+        duration_ms: Some(40_000),
+        ..repaired(Some("bob"))
+    };
+    let held = RepairEntry {
+        action: "rollback".to_owned(),
+        verdict: Some(Verdict::Verified),
+        duration_ms: Some(3 * MINUTE_MS),
+        quiet_after_ms: Some(2 * MINUTE_MS),
+        note: Some(format!("back to <b>4.1</b>\n{}", "and wait ".repeat(40))),
+        ..repaired(Some("ann"))
+    };
+    let mut shown = |history: Vec<RepairEntry>| {
+        if let Some(stats) = &mut card.incident.repair_stats {
+            stats.last_repair_action = history.first().map(|repair| repair.action.clone());
+            stats.repair_history = history;
+        }
+        Lang::ALL.map(|lang| bot(lang).render(&card))
+    };
+    let both = shown(vec![failed.clone(), failed.clone(), held.clone()]);
+    for (shown, [last, before, end]) in both.iter().zip([
+        [
+            "Last tried: <code>restart_pod</code> by bob (did not hold, took 40 s)\n",
+            "\nLast that held: <code>rollback</code> by ann (held, quiet after 2 min, took 3 min) “back to \
+             &lt;b&gt;4.1&lt;/b&gt; and wait",
+            " and wait…”\n",
+        ],
+        [
+            "最近一次：<code>restart_pod</code> 由 bob (未維持住；耗時 40 秒)\n",
+            "\n上次維持住的修復：<code>rollback</code> 由 ann (維持住；2 分鐘後平息；耗時 3 分鐘) 「back to \
+             &lt;b&gt;4.1&lt;/b&gt; and wait",
+            " and wait…」\n",
+        ],
+    ]) {
+        assert!(shown.contains(last) && shown.contains(before), "{shown}");
+        assert!(shown.contains(end), "{shown}");
+    }
+    // One that held last is not said twice.
+    for shown in shown(vec![held, failed]) {
+        assert_eq!(shown.matches("rollback").count(), 1, "{shown}");
     }
 }

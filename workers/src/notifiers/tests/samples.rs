@@ -12,6 +12,7 @@ use tocsin::domain::recommendation::{
     FailedFix, Figures, FiguresOf, Recommendation, Rule, Tried, Why,
 };
 use tocsin::domain::tier::decide;
+use tocsin::domain::verdict::Verdict;
 use tocsin::entity::{anomalies, incidents};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
@@ -58,6 +59,9 @@ pub(crate) fn repaired(operator: Option<&str>) -> RepairEntry {
         timestamp: OPENED,
         operator: operator.map(str::to_owned),
         verdict: None,
+        duration_ms: None,
+        quiet_after_ms: None,
+        note: None,
     }
 }
 
@@ -239,7 +243,18 @@ pub(crate) fn filled(kind: Kind, text: &str) -> Card {
     incident.reopened = i64::MAX;
     if let Some(stats) = &mut incident.repair_stats {
         stats.last_repair_action = Some(text.to_owned());
-        stats.repair_history = vec![repaired(Some(text))];
+        let noted = RepairEntry {
+            note: Some(text.to_owned()),
+            duration_ms: Some(i64::MAX),
+            quiet_after_ms: Some(i64::MAX),
+            ..repaired(Some(text))
+        };
+        let held = RepairEntry {
+            action: text.to_owned(),
+            verdict: Some(Verdict::Verified),
+            ..noted.clone()
+        };
+        stats.repair_history = vec![noted, held];
     }
     anomaly.alert_name = text.to_owned();
     anomaly.service = text.to_owned();
