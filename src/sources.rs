@@ -12,6 +12,7 @@ mod bounded;
 pub mod canary;
 pub mod cluster;
 mod delivery;
+mod dialect;
 pub mod draft;
 pub mod fingerprint;
 pub mod generic;

@@ -875,6 +875,9 @@ texts! {
     an_occasional
     an_frequent
     an_share
+    an_share_month
+    an_share_all
+    an_service_in
     an_up
     an_down
     an_hours
@@ -889,6 +892,8 @@ texts! {
     weekday_6
     an_together
     an_together_first
+    an_together_now
+    an_together_at_once
     an_before
     an_minutes
     an_seconds

@@ -240,7 +240,7 @@ pub fn findings(history: &History) -> Vec<Finding> {
             found.extend(calendar::weekday(&history.openings).map(Finding::Weekday));
         }
     }
-    let together: Vec<_> = neighbours::together(&history.neighbours).collect();
+    let together: Vec<_> = neighbours::together(history).collect();
     let before = neighbours::before(history, &together);
     found.extend(together.into_iter().map(Finding::Together));
     found.extend(before.into_iter().map(Finding::Before));

@@ -10,7 +10,7 @@
 //! one, and a status that is neither `firing` nor `resolved` is `firing`.
 //!
 //! Others send this form with additions of their own. Their sources read it with `list` and `reported`, value by
-//! value.
+//! value. What is certainly Grafana's or SigNoz' is refused here, so that it is not taken for less than it says.
 
 use serde_json::value::RawValue;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
@@ -19,7 +19,8 @@ use super::plain::{self, Entry, Envelope};
 use super::reported::{ReportedAlert, known_time};
 use super::text::Object;
 use super::{
-    Admission, Answer, Delivery, MOST_TRUNCATED, Refused, Source, Translated, Verb, canary, cluster,
+    Admission, Answer, Delivery, MOST_TRUNCATED, Refused, Source, Translated, Verb, canary,
+    cluster, dialect,
 };
 use crate::config::Config;
 use crate::domain::alert::AlertStatus;
@@ -77,24 +78,37 @@ fn schema() -> Schema {
         .into()
 }
 
-/// Whether it has Alertmanager's envelope, and not that of one of those who send this form, too.
+/// Whether it has Alertmanager's envelope, and is not from one of those who send this form, too.
 fn looks_like(delivery: &Delivery) -> bool {
-    let text = std::str::from_utf8(&delivery.body).unwrap_or_default();
-    let envelope = Object::read(text.trim_start());
-    envelope.is_some_and(|envelope| {
-        envelope
-            .get("alerts")
-            .is_some_and(|list| list.starts_with('['))
-            && envelope.text("version") == "4"
+    let listed = list(&delivery.body, &Config::default());
+    listed.is_ok_and(|(envelope, entries)| {
+        envelope.text("version") == "4"
             && envelope.get("groupKey").is_some()
+            && !is_of_signoz(&entries)
     })
 }
 
 fn translate(body: &[u8], config: &Config) -> Result<Translated, Refused> {
-    match Envelope::read(body).and_then(|envelope| in_one_pass(envelope, config)) {
-        Some(translated) => Ok(translated),
-        None => odd(body, config),
+    let Some(envelope) = Envelope::read(body) else {
+        return odd(body, config);
+    };
+    let first = envelope.alerts.first();
+    let is_of_signoz = first.is_some_and(|plain::Object(entry)| dialect::is_of_signoz(entry));
+    if envelope.is_of_grafana() || is_of_signoz {
+        return Err(of_another());
     }
+    in_one_pass(envelope, config).map_or_else(|| odd(body, config), Ok)
+}
+
+/// Why a body is refused that another source knows.
+pub(super) fn of_another() -> Refused {
+    Refused::Malformed("this is not what Alertmanager sends".to_owned())
+}
+
+/// Whether the first of these alerts is one that SigNoz sends.
+pub(super) fn is_of_signoz(entries: &[&RawValue]) -> bool {
+    let first = entries.first().and_then(|raw| entry(raw.get()).ok());
+    first.is_some_and(|entry| dialect::is_of_signoz(&entry))
 }
 
 /// How many alerts of a webhook are taken although something about them cannot be right.
@@ -131,6 +145,9 @@ fn in_one_pass(envelope: Envelope<'_>, config: &Config) -> Option<Translated> {
 /// Any webhook, taken as far as it can be.
 fn odd(body: &[u8], config: &Config) -> Result<Translated, Refused> {
     let (envelope, entries) = list(body, config)?;
+    if dialect::is_of_grafana(&envelope) || is_of_signoz(&entries) {
+        return Err(of_another());
+    }
     let mut odd = Odd::default();
     let alerts = entries
         .iter()

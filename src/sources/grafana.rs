@@ -26,7 +26,7 @@ use super::alertmanager::{self, Odd};
 use super::text::Object;
 use super::{
     Admission, Answer, Delivery, Refused, ReportedAlert, Signature, SignedTime, Source, Translated,
-    Verb, canary, texts,
+    Verb, canary, dialect, texts,
 };
 use crate::config::{Config, SignedWithTime};
 use crate::domain::alert::{AlertRule, AlertStatus};
@@ -107,14 +107,7 @@ fn schema() -> Schema {
 fn looks_like(delivery: &Delivery) -> bool {
     let text = std::str::from_utf8(&delivery.body).unwrap_or_default();
     let envelope = Object::read(text.trim_start());
-    envelope.is_some_and(|envelope| {
-        let is_unified = envelope
-            .get("alerts")
-            .is_some_and(|list| list.starts_with('['))
-            && envelope.get("orgId").is_some()
-            && envelope.get("state").is_some();
-        is_unified || is_legacy(&envelope)
-    })
+    envelope.is_some_and(|envelope| dialect::is_of_grafana(&envelope) || is_legacy(&envelope))
 }
 
 fn is_legacy(envelope: &Object<'_>) -> bool {
@@ -124,6 +117,7 @@ fn is_legacy(envelope: &Object<'_>) -> bool {
 
 fn translate(delivery: &Delivery, config: &Config) -> Result<Translated, Refused> {
     match alertmanager::list(&delivery.body, config) {
+        Ok((_, entries)) if alertmanager::is_of_signoz(&entries) => Err(alertmanager::of_another()),
         Ok((envelope, entries)) => Ok(unified(&envelope, &entries, config)),
         Err(refused) => {
             let text = std::str::from_utf8(&delivery.body)

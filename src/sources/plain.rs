@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::text::{self, Texts};
 
@@ -22,6 +22,9 @@ pub(super) struct Envelope<'a> {
     pub(super) truncated_alerts: u64,
     #[serde(borrow, default, rename = "externalURL")]
     pub(super) external_url: Cow<'a, str>,
+    /// Grafana says of what organization it is, and in what state that leaves its rule.
+    org_id: Option<IgnoredAny>,
+    state: Option<IgnoredAny>,
 }
 
 /// One alert of it. A field that is missing is empty.
@@ -98,5 +101,10 @@ impl<'a> Envelope<'a> {
     pub(super) fn read(body: &'a [u8]) -> Option<Self> {
         let read: Result<Object<Self>, _> = serde_json::from_slice(body);
         read.ok().map(|Object(envelope)| envelope)
+    }
+
+    /// Whether it has what Grafana's envelope has beside Alertmanager's.
+    pub(super) const fn is_of_grafana(&self) -> bool {
+        self.org_id.is_some() && self.state.is_some()
     }
 }

@@ -172,7 +172,8 @@ impl ReportedAlert<'_> {
     }
 }
 
-fn value<'v>(labels: &'v Texts<'_>, name: &str) -> Option<&'v str> {
+/// The value of a label; `None` if it is not there.
+pub(super) fn value<'v>(labels: &'v Texts<'_>, name: &str) -> Option<&'v str> {
     let at = labels.binary_search_by(|(label, _)| (**label).cmp(name));
     at.ok().map(|at| &*labels[at].1)
 }

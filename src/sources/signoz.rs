@@ -21,7 +21,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, T
 use super::alertmanager::{self, Odd};
 use super::text::Object;
 use super::{
-    Admission, Answer, Delivery, Refused, ReportedAlert, Source, Translated, Verb, canary,
+    Admission, Answer, Delivery, Refused, ReportedAlert, Source, Translated, Verb, canary, dialect,
 };
 use crate::config::Config;
 use crate::domain::alert::{AlertRule, AlertStatus};
@@ -63,8 +63,6 @@ const EXAMPLE: &str = r#"{"receiver":"tocsin","status":"firing","alerts":[
 const NO_DATA: &str = "[No data] ";
 /// What the name of a rule that is tested ends with.
 const RULE_TEST: &str = "_TEST_ALERT";
-/// What the name of a channel's test begins with.
-const CHANNEL_TEST: &str = "Test Alert (";
 /// Labels that change while a series fires, or say nothing of what fires.
 const NO_PART: [&str; 4] = ["lastSeen", "ruleSource", "severity", "threshold.name"];
 
@@ -167,10 +165,8 @@ impl<'a> Read<'a> {
 /// Whether it only tries a rule or a channel.
 fn is_test(alert: &ReportedAlert<'_>) -> bool {
     let name = alert.label("alertname").unwrap_or_default();
-    let has_rule = alert.label("ruleId").is_some();
     let is_of_rule = alert.label("testalert") == Some("true") || name.ends_with(RULE_TEST);
-    let is_of_channel = name.starts_with(CHANNEL_TEST) && name.ends_with(')');
-    is_of_rule || (is_of_channel && !has_rule && alert.url.is_empty())
+    is_of_rule || dialect::tries_channel(&alert.labels, &alert.url)
 }
 
 /// Has an alert be one of its rule: by the rule's name, of the series that its thresholds share.

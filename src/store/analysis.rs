@@ -222,6 +222,7 @@ async fn service(
     }
     Ok(Some(Share {
         service: anomaly.service.clone(),
+        namespace: anomaly.namespace.clone(),
         incidents: row.try_get("", "incidents")?,
     }))
 }

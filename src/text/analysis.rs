@@ -30,12 +30,10 @@ pub fn sentence(text: &Text, finding: &Finding) -> String {
         Finding::Together(found) => together(text, found),
         Finding::Before(found) => {
             let other = name(&found.alert_name, &found.service);
-            let age = match found.seconds {
-                ..AT_ONCE => return fill(text.an_at_once, &[("other", &other)]),
-                seconds @ ..60 => plural(text.an_seconds, seconds),
-                seconds => plural(text.an_minutes, seconds / 60),
-            };
-            fill(text.an_before, &[("other", &other), ("age", &age)])
+            match age(text, found.seconds) {
+                Some(age) => fill(text.an_before, &[("other", &other), ("age", &age)]),
+                None => fill(text.an_at_once, &[("other", &other)]),
+            }
         }
         Finding::Repairs { tried } => {
             let list: Vec<String> = tried.iter().map(|tried| repair(text, tried)).collect();
@@ -61,19 +59,14 @@ pub fn why_not_generated(text: &Text, why: NotGenerated) -> String {
 fn frequency(text: &Text, found: &Frequency) -> String {
     let incidents = incidents(text, found.incidents);
     let share = found.service.as_ref();
-    let share = share.map(|share| self::share(text, found.incidents, share));
+    let share = share.map(|share| self::share(text, found, share));
     let places = [
         ("incidents", &*incidents),
         ("share", share.as_deref().unwrap_or_default()),
+        ("date", &minute(found.first_at)),
     ];
     match (found.pace, found.previous_at) {
-        (Pace::New, _) => {
-            let places = [
-                ("date", &*minute(found.first_at)),
-                ("incidents", &incidents),
-            ];
-            fill(text.an_new, &places)
-        }
+        (Pace::New, _) => fill(text.an_new, &places),
         (Pace::Rare, None) => text.an_rare_unknown.to_owned(),
         (Pace::Rare, Some(previous)) => fill(text.an_rare, &[("date", &minute(previous))]),
         (Pace::Occasional, _) => fill(text.an_occasional, &places),
@@ -81,14 +74,36 @@ fn frequency(text: &Text, found: &Frequency) -> String {
     }
 }
 
-fn share(text: &Text, incidents: i64, share: &Share) -> String {
-    let percent = incidents * 100 / share.incidents.max(1);
+fn share(text: &Text, found: &Frequency, share: &Share) -> String {
+    let percent = found.incidents * 100 / share.incidents.max(1);
+    let said = match found.pace {
+        _ if percent >= 100 => text.an_share_all,
+        // What it is a share of may be older than the anomaly.
+        Pace::New => text.an_share_month,
+        _ => text.an_share,
+    };
+    let service = match &*share.namespace {
+        "" => share.service.clone(),
+        namespace => {
+            let places = [("service", &*share.service), ("namespace", namespace)];
+            fill(text.an_service_in, &places)
+        }
+    };
     let places = [
         ("percent", &*percent.to_string()),
         ("all", &self::incidents(text, share.incidents)),
-        ("service", &share.service),
+        ("service", &service),
     ];
-    fill(text.an_share, &places)
+    fill(said, &places)
+}
+
+/// How long before something opened; none if that counts as simultaneous.
+fn age(text: &Text, seconds: i64) -> Option<String> {
+    match seconds {
+        ..AT_ONCE => None,
+        seconds @ ..60 => Some(plural(text.an_seconds, seconds)),
+        seconds => Some(plural(text.an_minutes, seconds / 60)),
+    }
 }
 
 fn trend(text: &Text, found: &Trend) -> String {
@@ -140,12 +155,19 @@ fn together(text: &Text, found: &Together) -> String {
         0 => String::new(),
         n => plural(text.an_together_first, n),
     };
+    let now = found
+        .seconds_before
+        .map(|seconds| match age(text, seconds) {
+            Some(age) => fill(text.an_together_now, &[("age", &age)]),
+            None => text.an_together_at_once.to_owned(),
+        });
     let places = [
         ("other", &*name(&found.alert_name, &found.service)),
         ("times", &found.times.to_string()),
         ("all", &found.of.to_string()),
         ("lift", &found.lift.to_string()),
         ("first", &first),
+        ("now", &now.unwrap_or_default()),
     ];
     fill(text.an_together, &places)
 }

@@ -196,6 +196,22 @@ on_all! {
         h.finish().await;
     }
 
+    async fn a_storm_is_analyzed_whole_and_few_of_its_cards_name_the_others(on) {
+        let h = Harness::analyzing(on).await;
+        h.pause("analyze", true).await;
+        h.send((0..300).map(|n| alert(&format!("Storm{n:03}"), "a", h.now())).collect()).await;
+        let waiting = "SELECT count(*) FROM incidents WHERE status = 'ANALYZING' AND tier IS NOT NULL";
+        h.until(waiting, 300).await;
+        h.analyze_all().await;
+        let unanalyzed = "SELECT count(*) FROM incidents \
+            WHERE status <> 'OPEN' OR analysis IS NULL OR analyze_due_since IS NOT NULL";
+        assert_eq!((h.sql(unanalyzed).await, h.analyses("built_in").await), (0, 300));
+        // Where 200 opened before, none of them is named; the first has none before it.
+        let naming = "SELECT count(*) FROM incidents WHERE CAST(analysis AS TEXT) LIKE '%\"before\"%'";
+        assert_eq!(h.sql(naming).await, 199);
+        h.finish().await;
+    }
+
     async fn what_is_stored_is_what_is_shown(on) {
         let h = Harness::analyzing(on).await;
         for _ in 0..6 {
@@ -213,11 +229,13 @@ on_all! {
         assert_eq!(kinds(&newest), ["frequency", "hours", "together", "before", "runbook"], "{findings:#?}");
         let frequency = &findings[0];
         assert_eq!((&frequency["pace"], &frequency["incidents"]), (&json!("new"), &json!(7)));
-        assert_eq!(frequency["service"], json!({"service": "checkout", "incidents": 15}));
+        assert_eq!(frequency["service"], json!({"service": "checkout", "namespace": "prod", "incidents": 15}));
         assert_eq!((&findings[1]["days"], &findings[1]["of_days"]), (&json!(7), &json!(7)));
         let together = &findings[2];
         let figures = ["alert_name", "times", "of", "first"].map(|name| &together[name]);
         assert_eq!(figures, [&json!("PaymentDown"), &json!(6), &json!(6), &json!(6)]);
+        let seconds = together["seconds_before"].as_i64().unwrap();
+        assert!((60..=120).contains(&seconds), "{seconds}");
         let before = &findings[3];
         let seconds = before["seconds"].as_i64().unwrap();
         assert_eq!(before["alert_name"], "DiskFull", "what opens together is not said twice");

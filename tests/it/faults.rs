@@ -7,7 +7,7 @@
 //! | Redis | kill -9*, a pause of 30 s*, emptied*, full*, nearly full of counts, slow, a hundred consumers |
 //! | PostgreSQL | restarted*, killed, a standby that takes over*, its connections ended*, a lock held for 30 s*, read-only*, rights withdrawn*, deadlocks and refusals to serialize, slow |
 //! | SQLite | kill -9 in a commit*, locked by another process*, disk full, file not writable*, a damaged page* |
-//! | analysis | kill -9 while the language model is asked* |
+//! | analysis | kill -9 while the language model is asked*, before the analysis is written* |
 //! | messages | kill -9 between a claim and the message*, between Telegram's answer and its note*, between the claim of an edit and the edit*, of a digest and the digest*, between a button's operation and what must follow* |
 //! | comments | kill -9 between a claim and the comment at Sentry*, between Sentry's answer and its note* |
 //! | network | cut in the request and in the reply at the ingress*, 170 clients of the pages that are slow or deaf*, Telegram hanging, resetting, refusing, talking nonsense* |

@@ -2,9 +2,11 @@
 
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
+use tocsin::config::Tokens;
 use tocsin::sources::SOURCES;
 
-use crate::harness::{Harness, answer};
+use crate::generic::map;
+use crate::harness::{Harness, On, answer};
 use crate::on_all;
 
 /// A recorded body of this name.
@@ -38,6 +40,108 @@ impl Harness {
         assert_eq!(status, 200, "{taken}");
         self.drain().await;
         taken
+    }
+}
+
+/// Every recorded body: its source, what Sentry's header calls it, and how many firings nobody knew before it, if
+/// they come in this order.
+const RECORDED: [(&str, &str, &str, i64); 34] = [
+    ("alertmanager", "", payload!("alertmanager_firing"), 2),
+    (
+        "alertmanager",
+        "",
+        payload!("alertmanager_firing_and_resolved"),
+        0,
+    ),
+    ("prometheus", "", payload!("prometheus_v2_firing"), 1),
+    ("prometheus", "", payload!("prometheus_v2_resolved"), 0),
+    ("grafana", "", payload!("grafana_firing"), 1),
+    ("grafana", "", payload!("grafana_no_data"), 1),
+    ("grafana", "", payload!("grafana_legacy"), 1),
+    ("signoz", "", payload!("signoz_webhook"), 1),
+    ("signoz", "", payload!("signoz_firing"), 1),
+    ("signoz", "", payload!("signoz_two_thresholds"), 0),
+    ("signoz", "", payload!("signoz_resolved"), 0),
+    ("signoz", "", payload!("signoz_no_data"), 1),
+    ("signoz", "", payload!("signoz_test_rule"), 0),
+    ("signoz", "", payload!("signoz_test_channel"), 0),
+    ("sentry", "issue", payload!("sentry_issue_created"), 1),
+    ("sentry", "issue", payload!("sentry_issue_unresolved"), 0),
+    ("sentry", "issue", payload!("sentry_issue_resolved"), 0),
+    ("sentry", "issue", payload!("sentry_issue_ignored"), 0),
+    (
+        "sentry",
+        "activity_alert",
+        payload!("sentry_activity_alert_resolved"),
+        0,
+    ),
+    ("sentry", "event_alert", payload!("sentry_event_alert"), 1),
+    (
+        "sentry",
+        "metric_alert",
+        payload!("sentry_metric_alert_warning"),
+        1,
+    ),
+    (
+        "sentry",
+        "metric_alert",
+        payload!("sentry_metric_alert_critical"),
+        0,
+    ),
+    (
+        "sentry",
+        "metric_alert",
+        payload!("sentry_metric_alert_resolved"),
+        0,
+    ),
+    ("sentry", "comment", payload!("sentry_comment_created"), 0),
+    ("generic/uptime-kuma", "", payload!("uptime_kuma_down"), 1),
+    ("generic/uptime-kuma", "", payload!("uptime_kuma_up"), 0),
+    (
+        "generic/uptime-kuma",
+        "",
+        payload!("uptime_kuma_certificate"),
+        1,
+    ),
+    ("generic/uptime-kuma", "", payload!("uptime_kuma_test"), 0),
+    ("generic/zabbix", "", payload!("zabbix_problem"), 1),
+    ("generic/zabbix", "", payload!("zabbix_resolved"), 0),
+    ("generic/zabbix", "", payload!("zabbix_test"), 0),
+    (
+        "generic/cloudwatch",
+        "",
+        payload!("cloudwatch_subscription"),
+        0,
+    ),
+    ("generic/cloudwatch", "", payload!("cloudwatch_alarm"), 1),
+    ("generic/cloudwatch", "", payload!("cloudwatch_ok"), 0),
+];
+
+/// The path of a source that is one and not many.
+fn path_of(source: &str) -> Option<&'static str> {
+    let known = SOURCES.iter().find(|known| known.name == source);
+    known
+        .filter(|known| known.senders.is_none())
+        .map(|known| known.paths[0])
+}
+
+impl Harness {
+    /// A request to where a source posts.
+    fn recorded(&self, source: &str, body: &str) -> RequestBuilder {
+        match path_of(source) {
+            Some(path) => self
+                .http
+                .post(format!("{}{path}", self.url))
+                .body(body.to_owned()),
+            None => self.webhook(source, body.to_owned()),
+        }
+    }
+
+    /// Posts a body to where its source posts; returns the status and what was said.
+    async fn post_recorded(&self, source: &str, body: &str) -> (u16, Value) {
+        let answer = self.recorded(source, body).send().await.unwrap();
+        let (status, said) = (answer.status().as_u16(), answer.text().await.unwrap());
+        (status, serde_json::from_str(&said).unwrap_or_default())
     }
 }
 
@@ -85,11 +189,117 @@ on_all! {
         assert_eq!(h.sql("SELECT count(*) FROM dead_letters").await, 3);
         h.finish_with_dead_letters().await;
     }
+
+    async fn whatever_is_odd_in_a_list_of_prometheus_harms_nothing(on) {
+        let mut h = Harness::start(on).await;
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let alert = |name: &str, more: &str| {
+            format!(r#"{{"labels":{{"alertname":"{name}","x":{more}}},"startsAt":"soon","endsAt":{more}}}"#)
+        };
+        let alerts = [
+            alert("Nul\\u0000", "\"\\u0000\""),
+            alert("Half\\ud800", "\"\\udc00\""),
+            alert("Deep", &deep),
+            deep.clone(),
+            r#"{"labels":{"job":"x"}}"#.to_owned(),
+            "7".to_owned(),
+        ];
+        let (status, said) = h.post_recorded("prometheus", &format!("[{}]", alerts.join(","))).await;
+        assert_eq!(status, 400);
+        assert!(said.as_str().unwrap().starts_with("3 of 6 alerts cannot be used"), "{said}");
+        h.drain().await;
+        for body in ["", "7", "{}", r#"[{"labels":"#, r#"{"alerts":[]}"#, &deep] {
+            assert_eq!(h.post_recorded("prometheus", body).await.0, 400, "{body:.40}");
+        }
+        let large = json!([{"labels": {"alertname": "A"}, "padding": "x".repeat(5 << 20)}]).to_string();
+        let many = json!(vec![json!({}); 10_001]).to_string();
+        for body in [large, many] {
+            assert_eq!(h.post_recorded("prometheus", &body).await.0, 413);
+        }
+        h.drain().await;
+        let mut names: Vec<String> = h.incidents().await.iter()
+            .map(|incident| incident["alert_name"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["Deep", "Half\u{fffd}", "Nul\u{fffd}"]);
+        // What was odd in the first list, and the list of nothing but depth.
+        assert_eq!(h.sql("SELECT count(*) FROM dead_letters").await, 2);
+        h.finish_with_dead_letters().await;
+    }
+
+    async fn every_recorded_body_is_taken_and_its_replay_counts_nothing(on) {
+        let h = Harness::start_with(on, |config| {
+            for preset in ["uptime-kuma", "zabbix", "cloudwatch"] {
+                map(config, preset, &format!("preset = \"{preset}\""));
+            }
+        })
+        .await;
+        let firings = async || h.sql("SELECT count(*) FROM occurrences").await;
+        for (source, resource, body, new) in RECORDED {
+            let before = firings().await;
+            for replay in [false, true] {
+                if source == "sentry" {
+                    h.sentry(resource, body).await;
+                } else {
+                    let (status, said) = h.post_recorded(source, body).await;
+                    assert_eq!(status, 200, "{source}: {said}");
+                    h.drain().await;
+                }
+                assert_eq!(firings().await - before, new, "{source}, replay: {replay}: {body:.200}");
+            }
+        }
+        assert_eq!(h.sql("SELECT CAST(sum(total) AS BIGINT) FROM anomalies").await, firings().await);
+        h.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorded_body_sent_elsewhere_is_refused_with_its_address() {
+    let h = Harness::start(On::Sqlite).await;
+    for (source, _, body, _) in RECORDED {
+        let Some(path) = path_of(source) else {
+            continue;
+        };
+        for other in SOURCES {
+            // Grafana speaks Alertmanager's form, too.
+            let takes = (source, other.name) == ("alertmanager", "grafana");
+            if other.name == source || other.senders.is_some() || takes {
+                continue;
+            }
+            let (status, told) = h.post_recorded(other.name, body).await;
+            let found = (status, &told["code"], &told["value"]);
+            let expected = (400, &json!("wrong_source"), &json!(path));
+            assert_eq!(found, expected, "{source} at {}: {body:.200}", other.name);
+        }
+    }
+    assert_eq!(h.sql("SELECT count(*) FROM anomalies").await, 0);
+    h.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_sends_without_a_token_or_with_a_wrong_one() {
+    let h = Harness::start_with(On::Sqlite, |config| {
+        config.webhook_token = Tokens::from("hook");
+        map(config, "zabbix", "preset = \"zabbix\"");
+    })
+    .await;
+    for (source, _, body, _) in RECORDED {
+        if source.starts_with("generic/") && source != "generic/zabbix" {
+            continue;
+        }
+        assert_eq!(h.post_recorded(source, body).await.0, 401, "{source}");
+        let wrong = h.recorded(source, body).bearer_auth("wrong").send();
+        let wrong = wrong.await.unwrap();
+        assert_eq!(wrong.status(), 401, "{source}");
+    }
+    h.drain().await;
+    assert_eq!(h.sql("SELECT count(*) FROM anomalies").await, 0);
+    h.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_example_of_a_source_is_known_there_and_named_elsewhere() {
-    let h = Harness::start(crate::harness::On::Sqlite).await;
+    let h = Harness::start(On::Sqlite).await;
     // What one of many sends is in the settings.
     for source in SOURCES
         .into_iter()

@@ -56,6 +56,9 @@ pub enum Pace {
 pub struct Share {
     /// The service.
     pub service: String,
+    /// The namespace of it that is counted; empty: it has none.
+    #[serde(default)]
+    pub namespace: String,
     /// How many of all its anomalies there were in the same 30 days.
     pub incidents: i64,
 }

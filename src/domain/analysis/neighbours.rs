@@ -19,7 +19,8 @@ pub const SHORTLY: Duration = Duration::from_secs(15 * 60);
 pub const LOOKS_BACK: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The most of the anomaly's incidents whose surroundings are read.
 pub const AROUND: usize = 20;
-/// The most incidents read around one. More mean a larger outage, which says nothing about single anomalies.
+/// The most incidents read around one, or before it. More mean a larger outage, which says nothing about single
+/// anomalies.
 pub const STORM: usize = 200;
 /// How often an anomaly must have opened together to be a finding.
 const LEAST: usize = 3;
@@ -45,6 +46,9 @@ pub struct Together {
     pub lift: i64,
     /// In how many of these its incident opened first.
     pub first: i64,
+    /// How long before this incident it opened this time, in seconds, if it did within 15 minutes.
+    #[serde(default)]
+    pub seconds_before: Option<i64>,
 }
 
 /// An incident of another anomaly that opened shortly before.
@@ -158,7 +162,8 @@ pub fn candidates(surroundings: &[Surroundings], own: &str) -> (usize, usize, Ve
 }
 
 /// Those that open together more often than chance would have it, the least likely first.
-pub(super) fn together(counted: &Counted) -> impl Iterator<Item = Together> {
+pub(super) fn together(history: &History) -> impl Iterator<Item = Together> {
+    let counted = &history.neighbours;
     let around = 2.0 * millis(TOGETHER) as f64 / millis(LOOKS_BACK) as f64;
     let judged = counted.candidates.iter().map(|known| {
         // The probability that one of its incidents falls into a window by chance.
@@ -183,14 +188,32 @@ pub(super) fn together(counted: &Counted) -> impl Iterator<Item = Together> {
             of: of as i64,
             lift: lift.round() as i64,
             first: candidate.first as i64,
+            seconds_before: seconds_before(history, &candidate.anomaly_key),
         }
     })
+}
+
+/// How long before the incident another anomaly opened one, if it did shortly before.
+fn seconds_before(history: &History, key: &str) -> Option<i64> {
+    let earlier = history
+        .before
+        .iter()
+        .find(|earlier| earlier.anomaly_key == key)?;
+    Some(seconds(history, earlier))
+}
+
+fn seconds(history: &History, earlier: &Earlier) -> i64 {
+    let opened = history.openings.first().copied().unwrap_or_default();
+    (opened.0 - earlier.opened_at.0).max(0) / 1000
 }
 
 /// What opened shortly before in the same place, beside what opens together with it in any case: of the same service
 /// first, the newest of each anomaly.
 pub(super) fn before(history: &History, together: &[Together]) -> Vec<Before> {
-    let opened = history.openings.first().copied().unwrap_or_default();
+    // Two of a larger outage say nothing, and each of its cards would be edited for them.
+    if history.before.len() >= STORM {
+        return Vec::new();
+    }
     let is_same = |one: &str, other: &str| !one.is_empty() && one == other;
     let here = &history.place;
     let mut near: Vec<(bool, &Earlier)> = Vec::new();
@@ -214,7 +237,7 @@ pub(super) fn before(history: &History, together: &[Together]) -> Vec<Before> {
             anomaly_key: earlier.anomaly_key.clone(),
             alert_name: earlier.alert_name.clone(),
             service: earlier.place.service.clone(),
-            seconds: (opened.0 - earlier.opened_at.0).max(0) / 1000,
+            seconds: seconds(history, earlier),
         })
         .collect()
 }

@@ -40,12 +40,13 @@ fn five_histories_are_told() {
     };
     insta::assert_snapshot!("frequent_and_increasing", written(&rising));
 
-    let around: Vec<Surroundings> = (1..7)
+    let around: Vec<Surroundings> = (1..6)
         .map(|week| surroundings(week * 4 * DAY, &[("PaymentDown", -2 * MINUTE), ("own", 0)]))
-        .chain([surroundings(2 * DAY, &[("Unrelated", MINUTE)])])
+        .chain([surroundings(24 * DAY, &[("Unrelated", MINUTE)])])
         .collect();
     let together = History {
         neighbours: counted(&around, 8),
+        service: of_service(15),
         before: vec![earlier("PaymentDown", "payment", "prod", 2)],
         ..history((0..7).map(|n| n * 4 * DAY + n * 5 * HOUR))
     };
@@ -78,6 +79,8 @@ fn a_first_incident_has_nothing_to_be_compared_with() {
     let enough = history((0..5).map(|n| n * 5 * HOUR));
     assert_eq!(kinds(&enough), ["frequency"]);
     // The others are not stored any more.
+    let one =
+        "1 incident is too few to say when it usually happens or whether it becomes more frequent.";
     let pruned = History {
         number: 12,
         first_seen: Some(Timestamp(NOW - 500 * DAY)),
@@ -88,6 +91,7 @@ fn a_first_incident_has_nothing_to_be_compared_with() {
         panic!("no frequency");
     };
     assert_eq!((found.pace, found.previous_at), (Pace::Rare, None));
+    assert!(written(&pruned).contains(one), "{}", written(&pruned));
 }
 
 #[test]
@@ -143,6 +147,12 @@ fn a_share_is_told_of_enough_incidents_of_a_service_that_has_a_name() {
         };
         frequency::frequency(&history).unwrap().service.is_some()
     };
+    let only = History {
+        service: of_service(6),
+        ..history((0..6).map(|n| n * DAY))
+    };
+    let all = "6 incidents so far, all that service checkout in prod had in that time.";
+    assert!(written(&only).contains(all), "{}", written(&only));
     assert!(share(5, "checkout"));
     assert!(!share(4, "checkout"));
     assert!(!share(5, ""));
@@ -228,8 +238,11 @@ fn what_opens_together_does_so_more_often_than_chance() {
     assert_eq!(of_b.times, 3);
 
     let together = |around: &[Surroundings], incidents| {
-        let counted = counted(around, incidents);
-        let found = neighbours::together(&counted);
+        let history = History {
+            neighbours: counted(around, incidents),
+            ..History::default()
+        };
+        let found = neighbours::together(&history);
         let told = found.map(|t| (t.anomaly_key, t.times, t.of, t.lift));
         told.collect::<Vec<_>>()
     };
@@ -275,6 +288,13 @@ fn what_opened_before_is_told_if_it_is_in_the_same_place() {
     let together: Together = serde_json::from_value(together).unwrap();
     let another = ("another".to_owned(), 300);
     assert_eq!(names(&[together]), [namespace, another], "said once");
+    // In a storm everything opened before.
+    let storm = |others: usize| History {
+        before: vec![earlier("service", "checkout", "prod", 1); others],
+        ..history([0])
+    };
+    assert_eq!(neighbours::before(&storm(STORM - 1), &[]).len(), 1);
+    assert_eq!(neighbours::before(&storm(STORM), &[]), []);
     // What has no namespace shares none.
     let nowhere = History {
         before: vec![earlier("a", "", "", 1)],

@@ -1,7 +1,8 @@
-//! Workers that are killed while they analyze: the language model holds their question.
+//! Workers that are killed while they analyze: the language model holds their question, or a lock what they found.
 
 use std::time::{Duration, Instant};
 
+use sea_orm::{ConnectionTrait as _, DatabaseBackend, Statement, TransactionTrait as _};
 use serde_json::{Value, json};
 use tocsin::time::Timestamp;
 use wiremock::matchers::path;
@@ -56,6 +57,46 @@ scenarios! {
         scenario.fleet.settled(1, RECOVERY).await;
         let told = scenario.fleet.telegram.messages();
         assert_eq!((told.len(), told[0].edits, asked(&model).await), (1, 1, 2));
+    }
+
+    async fn killed_before_its_analysis_is_written(on: postgres fleet) {
+        let mut scenario = Scenario::new(on).await;
+        scenario.fleet.settings.push(("TOCSIN_ANALYSIS__ENABLED", "true".to_owned()));
+        let url = scenario.fleet.start("ingress", 1).await.remove(0);
+        let first = ["work", "--queues", "ingest,tier,notify"];
+        scenario.fleet.start_as(&first, &Launch::default()).await;
+        let alerts = body(&[alert("DiskFull", "a", Timestamp::now())]);
+        let post = scenario.fleet.http.post(format!("{url}/api/v1/alertmanager"));
+        assert_eq!(post.json(&alerts).send().await.unwrap().status(), 200);
+        let done = "SELECT count(*) FROM incidents i JOIN notifications n ON n.incident_id = i.id \
+            WHERE i.tier IS NOT NULL AND i.tier_due_since IS NULL AND n.state = 'sent'";
+        until("it is told", async || scenario.fleet.sql(done).await == 1).await;
+
+        let session = scenario.fleet.connect().await;
+        let held = session.begin().await.unwrap();
+        held.execute_unprepared("SELECT 1 FROM anomalies FOR UPDATE").await.unwrap();
+        let holder = "SELECT pid FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+        let holder = Statement::from_string(DatabaseBackend::Postgres, holder);
+        let holder = held.query_one_raw(holder).await.unwrap().unwrap();
+        let holder: i32 = holder.try_get("", "pid").unwrap();
+        let waiting = format!("SELECT count(*) FROM pg_stat_activity WHERE {holder} = ANY(pg_blocking_pids(pid))");
+        assert_eq!(scenario.fleet.sql(&waiting).await, 0);
+        let analyzes = scenario.fleet.start_as(&ANALYZES, &Launch::default()).await;
+        until("it is about to be written", async || scenario.fleet.sql(&waiting).await == 1).await;
+        scenario.fleet.processes[analyzes].kill();
+        held.rollback().await.unwrap();
+        let analyzing = "SELECT count(*) FROM incidents WHERE status = 'ANALYZING' AND analysis IS NULL";
+        assert_eq!(scenario.fleet.sql(analyzing).await, 1);
+
+        scenario.fleet.processes[analyzes].restart().unwrap();
+        let open = "SELECT count(*) FROM incidents \
+            WHERE status = 'OPEN' AND analysis IS NOT NULL AND analyze_due_since IS NULL";
+        until("it is open", async || scenario.fleet.sql(open).await == 1).await;
+        let rest = ["work", "--queues", "repair,recount"];
+        scenario.fleet.start_as(&rest, &Launch::default()).await;
+        scenario.fleet.settled(1, RECOVERY).await;
+        let told = scenario.fleet.telegram.messages();
+        assert_eq!(told.len(), 1);
     }
 }
 

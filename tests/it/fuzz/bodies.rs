@@ -10,7 +10,7 @@ use crate::payload;
 use super::json::{anything, damaged, list, number, object, of, text};
 
 /// As they were sent: of Alertmanager 0.25, where one alert fires and one is over, and of others.
-const RECORDED: [&str; 13] = [
+const RECORDED: [&str; 14] = [
     include_str!("recorded.json"),
     payload!("grafana_firing"),
     payload!("grafana_no_data"),
@@ -24,6 +24,7 @@ const RECORDED: [&str; 13] = [
     payload!("sentry_metric_alert_critical"),
     payload!("uptime_kuma_down"),
     payload!("cloudwatch_alarm"),
+    payload!("prometheus_v2_firing"),
 ];
 
 fn time() -> BoxedStrategy<String> {

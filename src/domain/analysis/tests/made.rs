@@ -20,6 +20,7 @@ pub(super) fn history(ago: impl IntoIterator<Item = i64>) -> History {
 pub(super) fn of_service(incidents: i64) -> Option<Share> {
     Some(Share {
         service: "checkout".to_owned(),
+        namespace: "prod".to_owned(),
         incidents,
     })
 }

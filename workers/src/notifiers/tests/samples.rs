@@ -198,6 +198,7 @@ pub(super) fn analysis(text: &str) -> Analysis {
         of: 7,
         lift: 420,
         first: 5,
+        seconds_before: Some(90),
     };
     let hours = Hours {
         from_minute: 180,
