@@ -10,11 +10,9 @@
 
 pub mod about;
 pub mod ack;
-pub mod ack_list;
 pub mod backend;
 pub mod consumer;
 pub mod data_loss;
-mod inbox;
 pub mod list;
 pub mod progress;
 pub mod redis;

@@ -12,8 +12,7 @@ use apalis_core::task::task_id::TaskId;
 use apalis_core::worker::context::WorkerContext;
 
 use super::ack::AckLayer;
-use super::consumer::{Consumer, Parts, Running};
-use super::inbox::Inbox;
+use super::consumer::{Consumer, Inbox, Parts, Running};
 use crate::jobs::{Job, Policy};
 
 /// One consumer of one queue, for apalis. The [`Consumer`]'s tasks handle the store's errors, because an `Err` here

@@ -15,6 +15,7 @@ mod answers;
 mod backoff;
 mod fetcher;
 mod handle;
+mod inbox;
 mod running;
 mod slots;
 mod upkeep;
@@ -31,7 +32,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Queues;
 use super::about::WorkerInfo;
-use super::inbox::Inbox;
 use super::progress::IngestProgress;
 use super::store::LEASE;
 use crate::jobs::Policy;
@@ -43,6 +43,7 @@ use crate::time::Clock;
 pub(super) use answers::Outcome;
 use answers::{Ack, of};
 pub use handle::JobHandle;
+pub(super) use inbox::Inbox;
 pub use running::Running;
 use slots::Slots;
 

@@ -4,6 +4,8 @@
 //! A list whose handler panics is split until the job to blame is alone, so that this one alone fails. A job that the
 //! handler drops without an answer comes again, and that costs it no attempt.
 
+mod ack;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,14 +25,13 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use uuid::Uuid;
 
 use super::ack::span_of;
-use super::ack_list::AckListLayer;
 use super::backend::Never;
-use super::consumer::{Consumer, JobHandle, Outcome, Parts, Running};
-use super::inbox::Inbox;
+use super::consumer::{Consumer, Inbox, JobHandle, Outcome, Parts, Running};
 use crate::jobs::{Job, JobError, Policy};
 use crate::telemetry::spans::Span;
 use crate::telemetry::task_context::TaskContext;
 use crate::telemetry::trace_context::Trace;
+pub use ack::AckListLayer;
 
 /// The most jobs of a list. To decode them takes a millisecond or two, in which their thread does nothing else.
 const MAX_LIST: usize = 256;
@@ -39,7 +40,7 @@ const MAX_LIST: usize = 256;
 #[derive(Debug)]
 pub struct List<J> {
     jobs: Vec<(J, Unanswered)>,
-    pub(super) run: Option<Arc<Run>>,
+    run: Option<Arc<Run>>,
 }
 
 /// A job that its handler has not answered yet.
@@ -65,19 +66,19 @@ enum Receiver {
 }
 
 /// One run of a list's handler.
-pub(super) struct Run {
+struct Run {
     consumer: Arc<Consumer>,
     started: Instant,
     /// The jobs that have no answer yet, by their places.
     jobs: Vec<Mutex<Option<Fetched>>>,
     /// The jobs that somebody may still answer for.
-    pub(super) unanswered: TaskTracker,
+    unanswered: TaskTracker,
     /// The answers that are not stored yet.
-    pub(super) unstored: TaskTracker,
+    unstored: TaskTracker,
 }
 
 /// A job of a list, and the span of its attempt.
-pub(super) struct Fetched {
+struct Fetched {
     held: Arc<JobHandle>,
     span: Span,
 }
@@ -102,14 +103,14 @@ impl Run {
     }
 
     /// Answers for every job that has no answer.
-    pub(super) fn answer_rest(&self, outcome: impl Fn(&JobHandle) -> Outcome) {
+    fn answer_rest(&self, outcome: impl Fn(&JobHandle) -> Outcome) {
         for place in 0..self.jobs.len() {
             self.answer(place, &outcome);
         }
     }
 
     /// Takes the jobs that have no answer: one that comes later changes nothing.
-    pub(super) fn take_rest(&self) -> Vec<Fetched> {
+    fn take_rest(&self) -> Vec<Fetched> {
         let places = 0..self.jobs.len();
         places.filter_map(|place| self.take(place)).collect()
     }
@@ -124,12 +125,12 @@ impl Run {
     }
 
     /// How many jobs there are, answered or not.
-    pub(super) const fn len(&self) -> usize {
+    const fn len(&self) -> usize {
         self.jobs.len()
     }
 
     /// The context of the work, where it is for one job alone.
-    pub(super) fn task_context(&self) -> TaskContext {
+    fn task_context(&self) -> TaskContext {
         if self.len() != 1 {
             return TaskContext::default();
         }
@@ -148,13 +149,13 @@ impl Run {
     }
 
     /// Whether every job without an answer only waits for the store.
-    pub(super) fn rest_waits(&self) -> bool {
+    fn rest_waits(&self) -> bool {
         let waits = |place| self.job(place).as_ref().is_none_or(|job| job.held.waits());
         (0..self.jobs.len()).all(waits)
     }
 
     /// Answers for those without an answer that only wait for the store.
-    pub(super) fn answer_waiting(&self, outcome: impl Fn(&JobHandle) -> Outcome) {
+    fn answer_waiting(&self, outcome: impl Fn(&JobHandle) -> Outcome) {
         for place in 0..self.jobs.len() {
             if self.job(place).as_ref().is_some_and(|job| job.held.waits()) {
                 self.answer(place, &outcome);
@@ -233,7 +234,7 @@ impl<J> List<J> {
 
 impl<J: Job> List<J> {
     /// Decodes jobs. What cannot be decoded becomes a dead letter.
-    pub(super) fn of(consumer: &Arc<Consumer>, fetched: Vec<Fetched>) -> Self {
+    fn of(consumer: &Arc<Consumer>, fetched: Vec<Fetched>) -> Self {
         let mut decoded = Vec::with_capacity(fetched.len());
         let mut open = Vec::with_capacity(fetched.len());
         for fetched in fetched {

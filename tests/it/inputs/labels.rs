@@ -144,7 +144,7 @@ on_all! {
         assert_eq!(anomaly["made_of"], made_of);
         let page = h.http.get(format!("{}/anomalies/{key}", h.url)).send().await.unwrap();
         let page = page.text().await.unwrap();
-        assert!(page.contains("api <small>from label container</small>"), "{page}");
+        assert!(page.contains("api</a> <small>from label container</small>"), "{page}");
         // The same four fields of another label: the anomaly is the same, and says so.
         let alert = json!({"labels": {"alertname": "KubePodCrashLooping", "job": "api",
             "namespace": "prod"}});

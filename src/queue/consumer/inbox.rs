@@ -6,18 +6,18 @@ use std::vec::IntoIter;
 
 use tokio::sync::mpsc;
 
-use super::consumer::{Consumer, JobHandle};
+use super::{Consumer, JobHandle};
 
 /// Jobs that wait for their handler, in the order in which they were fetched.
-pub(super) struct Inbox {
-    pub(super) consumer: Arc<Consumer>,
+pub(in crate::queue) struct Inbox {
+    pub(in crate::queue) consumer: Arc<Consumer>,
     fetched: mpsc::Receiver<Vec<Arc<JobHandle>>>,
     /// The rest of what was fetched together.
     rest: IntoIter<Arc<JobHandle>>,
 }
 
 impl Inbox {
-    pub(super) fn new(
+    pub(in crate::queue) fn new(
         consumer: Arc<Consumer>,
         fetched: mpsc::Receiver<Vec<Arc<JobHandle>>>,
     ) -> Self {
@@ -29,13 +29,16 @@ impl Inbox {
     }
 
     /// The next job; none once the consumer has ended.
-    pub(super) fn poll_take_one(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arc<JobHandle>>> {
+    pub(in crate::queue) fn poll_take_one(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Arc<JobHandle>>> {
         ready!(self.poll_fetched(cx));
         Poll::Ready(self.rest.next())
     }
 
     /// The next jobs that were fetched together, at most so many; none once the consumer has ended.
-    pub(super) fn poll_take(
+    pub(in crate::queue) fn poll_take(
         &mut self,
         cx: &mut Context<'_>,
         most: usize,
@@ -57,7 +60,7 @@ impl Inbox {
     }
 
     /// Gives back what was not taken.
-    pub(super) fn close(&mut self) {
+    pub(in crate::queue) fn close(&mut self) {
         self.fetched.close();
         self.rest
             .by_ref()

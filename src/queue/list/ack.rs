@@ -13,10 +13,10 @@ use apalis_core::task::Task;
 use futures::FutureExt as _;
 use tower::{Layer, Service};
 
-use super::ack::{failed, panic_message};
-use super::consumer::{Consumer, Outcome};
-use super::list::{Fetched, List, Run};
+use super::{Fetched, List, Run};
 use crate::jobs::{Job, JobError};
+use crate::queue::ack::{failed, panic_message};
+use crate::queue::consumer::{Consumer, Outcome};
 use crate::store::error::STORE_DELAY;
 
 /// Makes [`AckList`] services.
