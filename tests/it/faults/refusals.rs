@@ -53,8 +53,10 @@ async fn refuses(
     let load = scenario.post(STORM, urls);
     tokio::time::sleep(STORM.lasts() / 4).await;
     run(session, refuse).await;
-    let (began, accepted) = (Instant::now(), scenario.fleet.accepted(&urls[0]).await);
+    let began = Instant::now();
     health.says("store rejects writes", NOTICED).await;
+    // What had begun before that was written.
+    let accepted = scenario.fleet.accepted(&urls[0]).await;
     let (is_healthy, said) = scenario.fleet.asks(&urls[0], &["health"]);
     assert!(
         !is_healthy && said.contains("store rejects writes"),
