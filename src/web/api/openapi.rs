@@ -113,6 +113,13 @@ pub fn description() -> Value {
         document["components"]["schemas"][report]["anyOf"] =
             json!([{"required": ["success"]}, started]);
     }
+    // Somebody takes over. Where the token is a person's, it says so by itself.
+    let take_over = &mut document["components"]["schemas"]["TakeOver"];
+    take_over["required"] = json!(["operator"]);
+    take_over["properties"]["operator"] = json!({
+        "allOf": [{"$ref": "#/components/schemas/BoundedText"}, {"pattern": "\\S"}],
+        "description": take_over["properties"]["operator"]["oneOf"][0]["description"],
+    });
     // Which dead letters, and which incidents: a text that is nothing but space selects none.
     let said = || json!({"type": "string", "minLength": 1});
     let ways = ["queue", "reason", "q", "older_than", "younger_than"].map(|name| (name, said()));

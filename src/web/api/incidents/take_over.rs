@@ -35,7 +35,7 @@ pub(in crate::web) struct TakeOver {
     operation_id = "take_over_incident",
     tag = "incidents",
     params(("id" = Uuid, Path, description = "The incident's id")),
-    request_body = Option<TakeOver>,
+    request_body = TakeOver,
     responses(
         (status = OK, description = "The incident as it is now", body = After),
         (status = CONFLICT, description = "The incident is not acknowledged (`not_acknowledged`), or `operator` has it now, \
