@@ -31,7 +31,7 @@ use crate::jobs::{Job, JobError, Policy};
 use crate::telemetry::spans::Span;
 use crate::telemetry::task_context::TaskContext;
 use crate::telemetry::trace_context::Trace;
-pub use ack::AckListLayer;
+pub use ack::{AckList, AckListLayer};
 
 /// The most jobs of a list. To decode them takes a millisecond or two, in which their thread does nothing else.
 const MAX_LIST: usize = 256;
