@@ -54,8 +54,13 @@ impl Batcher {
     pub(super) async fn run(self: Arc<Self>, mut queue: mpsc::UnboundedReceiver<Vec<Waiting>>) {
         let most = self.context.config.ingest.batch;
         let mut waiting = Vec::with_capacity(most);
-        while let Some(more) = queue.recv().await {
-            waiting.extend(more);
+        loop {
+            if waiting.is_empty() {
+                let Some(more) = queue.recv().await else {
+                    return;
+                };
+                waiting.extend(more);
+            }
             while waiting.len() < most
                 && let Ok(more) = queue.try_recv()
             {
@@ -63,11 +68,13 @@ impl Batcher {
             }
             // Nobody waits for an answer about a job that was given up; it comes again.
             waiting.retain(|w: &Waiting| w.answer.is_awaited());
-            waiting.sort_by_key(|w: &Waiting| (w.delivery.received_at, w.delivery.job));
-            while !waiting.is_empty() {
-                let rest = waiting.split_off(waiting.len().min(most));
-                self.pass(std::mem::replace(&mut waiting, rest)).await;
+            if waiting.is_empty() {
+                continue;
             }
+            waiting.sort_by_key(|w: &Waiting| (w.delivery.received_at, w.delivery.job));
+            // What does not fit goes first into the next batch, and not into a small one of its own.
+            let rest = waiting.split_off(waiting.len().min(most));
+            self.pass(std::mem::replace(&mut waiting, rest)).await;
         }
     }
 
