@@ -36,6 +36,21 @@ struct Started {
     running: Running,
 }
 
+impl Started {
+    fn new(
+        apalis: WorkerContext,
+        run: impl Future<Output = Result<(), WorkerError>> + Send + 'static,
+        running: Running,
+    ) -> Self {
+        let run = Box::pin(run);
+        Self {
+            apalis,
+            run,
+            running,
+        }
+    }
+}
+
 impl Worker {
     /// A worker of `J`'s queue whose handler gets `data`.
     pub fn new<J, D, F, Fut>(context: &Context, data: D, handler: F) -> Self
@@ -53,11 +68,7 @@ impl Worker {
                 .backend(backend)
                 .data(data.clone())
                 .build(handler.clone());
-            Started {
-                apalis,
-                run: Box::pin(worker.run()),
-                running,
-            }
+            Started::new(apalis, worker.run(), running)
         };
         Self::starting(parts, start)
     }
@@ -78,11 +89,7 @@ impl Worker {
                 .backend(backend)
                 .data(data.clone())
                 .build(handler.clone());
-            Started {
-                apalis,
-                run: Box::pin(worker.run()),
-                running,
-            }
+            Started::new(apalis, worker.run(), running)
         };
         Self::starting(parts, start)
     }

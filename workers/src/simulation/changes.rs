@@ -257,11 +257,8 @@ pub(super) fn recommended(name: String, found: &Recommendation) -> Change {
         _ => found.said.as_str(),
     };
     let reasons = [said, found.why_said.as_str()];
-    let reasons: Vec<&str> = reasons
-        .into_iter()
-        .map(|said| said.trim_end_matches('.'))
-        .filter(|said| !said.is_empty())
-        .collect();
+    let mut reasons = reasons.map(|said| said.trim_end_matches('.')).to_vec();
+    reasons.retain(|said| !said.is_empty());
     Change {
         kind: Kind::Recommendation,
         incidents: vec![name],
