@@ -1,5 +1,6 @@
 //! Every setting: read once, from the defaults here, then `tocsin.toml`, then `TOCSIN_…`.
 
+mod aggregation;
 mod analysis;
 mod chain;
 mod channels;
@@ -42,8 +43,6 @@ use figment::Figment;
 use figment::providers::Serialized;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::aggregation::Policy;
-use crate::domain::level::Rises;
 use crate::domain::playbook::Playbook;
 use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
@@ -110,7 +109,10 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// `sqlite://FILE` or `postgres://…`.
     pub database_url: Secret,
-    /// Connections to PostgreSQL that one process holds at most.
+    /// A standby of it that answers what people ask. Unset: the database does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_read_url: Option<Secret>,
+    /// Connections to PostgreSQL that one process holds at most, to each of these two.
     pub database_connections: u32,
     /// `redis://…` or `rediss://…`: queue and counter are there. Unset: in the database.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -258,6 +260,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 9099)),
             metrics_listen: None,
             database_url: Secret::from("sqlite://tocsin.db"),
+            database_read_url: None,
             database_connections: 20,
             redis_url: None,
             redis_prefix: "tocsin".to_owned(),
@@ -373,23 +376,6 @@ impl Config {
             .map_err(|error| ConfigError::Malformed(malformed::explain(error)))?;
         config.check().map_err(ConfigError::Refused)?;
         Ok(config)
-    }
-
-    /// What aggregation obeys.
-    #[must_use]
-    pub fn aggregation_policy(&self) -> Policy {
-        let rules = self.escalation.rules.iter();
-        let rules: Vec<_> = rules.map(|rule| (rule.level, rule.incidents)).collect();
-        Policy {
-            unit: self.counting.unit,
-            skew: self.counting.skew.0,
-            window: self.aggregation.window.0,
-            until: self.aggregation.until,
-            auto_resolve: self.aggregation.auto_resolve,
-            open_for: self.escalation.open_for.0,
-            analyze: self.analysis.enabled,
-            rises: Rises::of(&rules),
-        }
     }
 }
 

@@ -119,7 +119,11 @@ impl Context {
     async fn with_clock(config: Config, clock: Clock) -> Result<Self, OpenError> {
         let tracer = Tracer::open(config.otlp_endpoint.as_ref())?;
         let url = config.database_url.expose();
-        let db = Db::open(url, config.database_connections, config.limits.query.0).await?;
+        let connections = config.database_connections;
+        let mut db = Db::open(url, connections, config.limits.query.0).await?;
+        if let Some(replica) = &config.database_read_url {
+            db.read_from(replica.expose(), connections).await?;
+        }
         migrate(&db, url).await?;
         let forms = secrets::find_or_make(db.write(), FORMS, rand::random()).await?;
         let alertmanager = config.alertmanager_url.as_ref().map(Alertmanager::new);

@@ -1,5 +1,6 @@
 //! The web server: webhooks, the API, the pages, health and metrics.
 
+mod after_change;
 mod anonymous;
 mod api;
 mod attempts;
@@ -138,6 +139,14 @@ pub fn router(ingress: &Ingress) -> Router {
         .route_layer(from_fn_with_state(ingress.clone(), idempotency::done_once))
         .route_layer(from_fn_with_state(limit, charset::decoded))
         .route_layer(from_fn_with_state(Arc::clone(&guard), auth::api));
+    let db = &ingress.context.db;
+    let (api, pages) = match db.has_replica() {
+        true => (
+            api.route_layer(from_fn_with_state(db.clone(), after_change::shown)),
+            pages.route_layer(from_fn_with_state(db.clone(), after_change::shown)),
+        ),
+        false => (api, pages),
+    };
     let config = &ingress.context.config;
     let mcp = config.mcp.enabled.then(|| {
         let api = OpenApiRouter::new().nest(API, api.clone());

@@ -45,7 +45,7 @@ impl Config {
                 self.listen
             ));
         }
-        DatabaseKind::of(self.database_url.expose()).map_err(|error| error.to_string())?;
+        self.check_databases()?;
         let token = self.telegram_token.as_ref().map(Secret::expose);
         if token.is_some_and(|token| !is_bot_token(token)) {
             return Err(
@@ -286,6 +286,23 @@ impl Config {
         }
         warnings.extend(self.warn_of_buttons());
         warnings
+    }
+
+    fn check_databases(&self) -> Result<(), String> {
+        DatabaseKind::of(self.database_url.expose()).map_err(|error| error.to_string())?;
+        let Some(replica) = &self.database_read_url else {
+            return Ok(());
+        };
+        if self.is_embedded() {
+            return Err(
+                "database_read_url is set and database_url is a SQLite file, which has no standby"
+                    .to_owned(),
+            );
+        }
+        match DatabaseKind::of(replica.expose()) {
+            Ok(DatabaseKind::Postgres) => Ok(()),
+            _ => Err("database_read_url must start with postgres://".to_owned()),
+        }
     }
 
     fn check_redis(&self) -> Result<(), String> {

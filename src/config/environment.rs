@@ -16,7 +16,12 @@ const INJECTED: [&str; 2] = ["PORT", "SERVICE_"];
 const OF_THE_CLIENT: [&str; 1] = ["URL"];
 /// Settings that may be in a file of their own, which the variable that ends in `_FILE` names, beside those
 /// of channels and hooks.
-const SECRETS: [&str; 3] = ["database_url", "redis_url", "analysis__model__key"];
+const SECRETS: [&str; 4] = [
+    "database_url",
+    "database_read_url",
+    "redis_url",
+    "analysis__model__key",
+];
 /// Likewise, one a line; in the variable itself with commas between them.
 const TOKENS: [&str; 3] = ["webhook_token", "read_token", "api_token"];
 

@@ -101,7 +101,7 @@ async fn set(
     }
     tx.commit().await?;
     follow_up.push(context).await;
-    let anomaly = lists::anomaly(context.db.view(), key).await?;
+    let anomaly = lists::anomaly(context.db.view_now(), key).await?;
     let anomaly = anomaly.ok_or(OperationError::NotFound(Resource::Anomaly))?;
     Ok(Marked {
         anomaly: anomaly.as_of(now),

@@ -232,6 +232,13 @@ impl Figures {
     async fn of_store(&self, stores: &Stores, metrics: &Metrics) -> Result<(), DbErr> {
         let (db, clock) = (stores.db.read(), &stores.clock);
         let now = clock.of_store(maintenance::now(db).await?);
+        metrics.replica_behind.set(match stores.db.has_replica() {
+            true => stores
+                .db
+                .replica_behind()
+                .map_or(f64::NAN, |behind| behind.as_secs_f64()),
+            false => 0.0,
+        });
         let standing = dead_letters::standing(db).await?;
         let last = routines::last(&stores.db, clock).await?;
         let canary = canaries::newest(db, SCHEDULE).await?;

@@ -2,6 +2,7 @@
 
 mod migrations;
 mod pools;
+mod replica;
 
 use std::fs::File;
 use std::ops::Deref;
@@ -20,6 +21,7 @@ use tokio::task::JoinError;
 use crate::config::{DatabaseKind, DatabaseUrlError};
 pub use migrations::{migrate, schema, take_back};
 use pools::{PoolSizes, READS_WITHIN, lock_file, postgres, processors, sqlite, sqlite_view};
+use replica::Replica;
 
 /// Searches that run at once at most: each keeps a processor busy, or the database.
 const SEARCHES: usize = 2;
@@ -31,6 +33,7 @@ pub struct Db {
     write: DatabaseConnection,
     read: DatabaseConnection,
     view: DatabaseConnection,
+    replica: Option<Replica>,
     searches: Arc<Semaphore>,
     query: Duration,
     _lock: Option<Arc<File>>,
@@ -111,6 +114,7 @@ impl Db {
                         SEARCHES.min(pools.view as usize - 1).max(1),
                     )),
                     query,
+                    replica: None,
                     _lock: None,
                 })
             }
@@ -126,6 +130,7 @@ impl Db {
                     // It searches on the processors that the alerts need, too.
                     searches: Arc::new(Semaphore::new((processors() / 2).clamp(1, SEARCHES))),
                     query,
+                    replica: None,
                     _lock: Some(Arc::new(lock)),
                 })
             }
@@ -150,10 +155,52 @@ impl Db {
         &self.read
     }
 
-    /// For what people ask: what takes too long is ended.
+    /// For what people ask: what takes too long is ended. It may be a few seconds behind, unless this process has
+    /// just changed something for somebody.
     #[must_use]
-    pub const fn view(&self) -> &DatabaseConnection {
+    pub fn view(&self) -> &DatabaseConnection {
+        let replica = self.replica.as_ref();
+        let replica = replica.filter(|replica| replica.may_answer());
+        replica.map_or(&self.view, |replica| &replica.connections)
+    }
+
+    /// For what people ask that must not be behind.
+    #[must_use]
+    pub const fn view_now(&self) -> &DatabaseConnection {
         &self.view
+    }
+
+    /// Has a standby of PostgreSQL answer what people ask, over as many connections as the database has for it.
+    ///
+    /// # Errors
+    /// The URL cannot be used. That the standby cannot be reached is none.
+    pub async fn read_from(&mut self, url: &str, connections: u32) -> Result<(), OpenError> {
+        let within = format!("{}ms", self.query.as_millis());
+        let pool = PoolSizes::of(connections).view;
+        let mut options = postgres(url, pool, &within);
+        options.min_connections(0).connect_lazy(true);
+        let connections = Database::connect(options).await?;
+        self.replica = Some(Replica::follow(connections, self.view.clone()));
+        Ok(())
+    }
+
+    /// How far the standby that answers what people ask is behind. `None`: there is none, or nothing was heard of it.
+    #[must_use]
+    pub fn replica_behind(&self) -> Option<Duration> {
+        self.replica.as_ref()?.behind()
+    }
+
+    /// Somebody changes something now: what people ask next is answered by the database, until the standby has it.
+    pub fn changes(&self) {
+        if let Some(replica) = &self.replica {
+            replica.changes();
+        }
+    }
+
+    /// Whether a standby answers what people ask.
+    #[must_use]
+    pub const fn has_replica(&self) -> bool {
+        self.replica.is_some()
     }
 
     /// The same. A search may look at all there is, so few of them run at a time; the others wait for as
@@ -167,7 +214,7 @@ impl Db {
             false => None,
         };
         Ok(View {
-            view: &self.view,
+            view: self.view(),
             _permit: permit,
         })
     }
@@ -234,6 +281,9 @@ impl Db {
     pub async fn close(&self) -> Result<(), DbErr> {
         self.write.close_by_ref().await?;
         self.view.close_by_ref().await?;
+        if let Some(replica) = &self.replica {
+            replica.connections.close_by_ref().await?;
+        }
         self.read.close_by_ref().await
     }
 }

@@ -131,6 +131,8 @@ pub struct Metrics {
     pub figures_age: Family<ByFigureStore, Gauge<f64, std::sync::atomic::AtomicU64>>,
     /// How much of Redis' `maxmemory` is used.
     pub redis_memory: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// How far the read replica is behind.
+    pub replica_behind: Gauge<f64, std::sync::atomic::AtomicU64>,
     /// Times that Alertmanager was asked about firings and did not answer.
     pub alertmanager_errors: Counter,
     /// Times that a Prometheus was asked what fires and did not answer.
@@ -228,6 +230,7 @@ impl Metrics {
             source_warnings: Family::default(),
             figures_age: Family::default(),
             redis_memory: Gauge::default(),
+            replica_behind: Gauge::default(),
             alertmanager_errors: Counter::default(),
             prometheus_errors: Counter::default(),
             reconciled_missed: Counter::default(),

@@ -74,6 +74,7 @@ mod playbooks;
 mod prometheus;
 mod providers;
 mod queues;
+mod read_replica;
 mod recipes;
 mod recount;
 mod redis_queue;

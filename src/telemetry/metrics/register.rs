@@ -182,6 +182,12 @@ impl Metrics {
             Unit::Seconds,
             m.figures_age,
         );
+        r.register_with_unit(
+            "read_replica_behind",
+            "Age of what the read replica has; 0 without one, NaN while it cannot be followed",
+            Unit::Seconds,
+            m.replica_behind,
+        );
         r.register(
             "redis_memory_used_ratio",
             "Used share of Redis' maxmemory, 0 to 1; 0 without Redis or without maxmemory",

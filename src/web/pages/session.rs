@@ -109,7 +109,7 @@ pub(super) async fn current(
     let Some((id, _)) = &session.opened else {
         return Some(session);
     };
-    let lookup = tokio::time::timeout(ASKED, sessions::is_ended(context.db.view(), id));
+    let lookup = tokio::time::timeout(ASKED, sessions::is_ended(context.db.view_now(), id));
     let is_ended = matches!(lookup.await, Ok(Ok(true)));
     (!is_ended).then_some(session)
 }
