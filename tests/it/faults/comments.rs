@@ -22,6 +22,69 @@ scenarios! {
     }
 }
 
+scenarios! {
+    async fn killed_between_a_claim_and_the_edit_of_a_comment(on: postgres fleet) {
+        // It did not arrive.
+        killed_at_the_edit(on, Hold::Requests, 1).await;
+    }
+
+    async fn killed_between_the_answer_to_the_edit_of_a_comment_and_its_note(on: postgres fleet) {
+        // The same text is written over itself.
+        killed_at_the_edit(on, Hold::Answers, 2).await;
+    }
+}
+
+/// An incident is commented on and then analyzed; whoever edits the comment dies when that has arrived and is held.
+async fn killed_at_the_edit(on: On, held: Hold, edits: usize) {
+    let mut scenario = Scenario::new(on).await;
+    let sentry = Sentry::start().await;
+    scenario.fleet.settings.extend(sentry.settings());
+    let fold = ("TOCSIN_TELEGRAM__FOLD", "100ms".to_owned());
+    scenario.fleet.settings.push(fold);
+    let url = scenario.fleet.start("ingress", 1).await.remove(0);
+    let rest = ["work", "--queues", "ingest,tier,repair,recount"];
+    scenario.fleet.start_as(&rest, &Launch::default()).await;
+    let only = async |scenario: &mut Scenario, queue: &str| {
+        let started = scenario
+            .fleet
+            .start_as(&["work", "--queues", queue], &Launch::default());
+        started.await
+    };
+    let notifies = only(&mut scenario, "notify").await;
+    for body in [CREATED, RESOLVED] {
+        post(&scenario, &url, &of_issue(body, 1)).await;
+        scenario.fleet.settled(1, RECOVERY).await;
+    }
+    // Of an anomaly that came before there is something to say.
+    let earlier = 3 * 3_600_000;
+    scenario.fleet.execute(&format!("UPDATE incidents SET opened_at = opened_at - {earlier}, \
+        window_start = window_start - {earlier}, joined_at = joined_at - {earlier}, resolved_at = resolved_at - {earlier}")).await;
+    post(&scenario, &url, &of_issue(CREATED, 2)).await;
+    scenario.fleet.settled(2, RECOVERY).await;
+    assert_eq!(sentry.comments().len(), 3, "{:#?}", sentry.comments());
+
+    sentry.hold(held);
+    only(&mut scenario, "analyze").await;
+    sentry.arrives(4).await;
+    scenario.fleet.processes[notifies].kill();
+    sentry.abandoned().await;
+    assert_eq!(sentry.edits().len(), edits - 1);
+    sentry.hold(Hold::Nothing);
+    scenario.fleet.processes[notifies].restart().unwrap();
+    sentry.arrives(5).await;
+    scenario.fleet.settled(2, RECOVERY).await;
+    let texts: Vec<(String, String)> = sentry.edits();
+    assert_eq!(texts.len(), edits, "{texts:#?}");
+    assert!(texts[0].1.contains("First seen on"), "{texts:#?}");
+    assert!(texts.iter().all(|text| *text == texts[0]), "{texts:#?}");
+    assert_eq!(
+        (sentry.comments().len(), &sentry.comments()[2].1),
+        (3, &texts[0].1)
+    );
+    let unsettled = "SELECT count(*) FROM notifications WHERE edit_due_since IS NOT NULL OR edits_ended IS NOT NULL";
+    assert_eq!(scenario.fleet.sql(unsettled).await, 0);
+}
+
 /// So many issues of one type rise to `ESCALATE`.
 const ISSUES: u64 = 5;
 

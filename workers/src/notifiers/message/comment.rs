@@ -8,6 +8,12 @@ use super::{
 };
 use crate::notifiers::markup::Line;
 
+/// Those of its lines that are the analysis.
+pub(in crate::notifiers) fn of_analysis(card: &Card, text: &Text) -> Vec<Line> {
+    let lines = [analysis(card, text), generated(card, text)];
+    lines.into_iter().flatten().collect()
+}
+
 /// The lines of a comment.
 pub(in crate::notifiers) fn of_comment(card: &Card, text: &Text) -> Vec<Line> {
     let page = card.page.as_deref().and_then(address);
