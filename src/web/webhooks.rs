@@ -204,9 +204,8 @@ pub(super) async fn take(
     let delivery = delivery(&source, method, request, context).await?;
     let translated = (source.translate)(&delivery, config);
     let translated = translated.and_then(|translated| {
-        let is_useless = source.senders.is_some() && elsewhere::is_useless(&translated);
-        let elsewhere = || elsewhere::address(&source, &ingress.sources, &delivery, config);
-        match is_useless && elsewhere().is_some() {
+        let sources = &ingress.sources;
+        match elsewhere::is_misdirected(&source, sources, &delivery, &translated, config) {
             true => Err(Refused::Malformed(String::new())),
             false => Ok(translated),
         }

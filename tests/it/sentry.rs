@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::RequestBuilder;
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tocsin::config::{Secret, Tokens};

@@ -6,6 +6,22 @@ use crate::config::Config;
 use crate::jobs::Content;
 use crate::sources::{Delivery, Source, Translated};
 
+/// Whether a delivery that its address made this of belongs to another one: of those with mappings of the operator's, whose
+/// own bodies are only known by what is made of them.
+pub(super) fn is_misdirected(
+    source: &Source,
+    sources: &[Source],
+    delivery: &Delivery,
+    made: &Translated,
+    config: &Config,
+) -> bool {
+    if source.senders.is_none() || (made.alerts.is_empty() && made.tests + made.unused == 0) {
+        return false;
+    }
+    let is_its_own = is_more(made, &of_nothing(source, &delivery.name, delivery, config));
+    !is_its_own && address(source, sources, delivery, config).is_some()
+}
+
 /// So many mappings at most are tried.
 const TRIED: usize = 50;
 
@@ -48,29 +64,43 @@ fn of_mapping(
     Some((name.to_owned(), path))
 }
 
-/// Whether a mapping makes something of a delivery, and not of every other object, too.
+/// Whether a delivery is one of those that the mapping of this name is for: it makes something of it, and something else
+/// than of an object in which nothing is. A mapping may take anything for an alert.
 fn knows(source: &Source, name: &str, delivery: &Delivery, config: &Config) -> bool {
-    let makes_something = |body: Bytes| {
-        let delivery = Delivery {
-            method: delivery.method,
-            path: delivery.path,
-            name: name.to_owned(),
-            received_at: delivery.received_at,
-            headers: delivery.headers.clone(),
-            query: Vec::new(),
-            body,
-        };
-        let translated = (source.translate)(&delivery, config);
-        translated.is_ok_and(|made| {
-            let is_usable = !made.alerts.is_empty() && !is_useless(&made);
-            is_usable || made.tests > 0 || made.confirmation.is_some()
-        })
-    };
-    makes_something(delivery.body.clone()) && !makes_something(Bytes::from_static(b"{}"))
+    let made = make(source, name, delivery, delivery.body.clone(), config);
+    is_more(&made, &of_nothing(source, name, delivery, config))
 }
 
-/// Whether it has alerts, and none of them can be used. A mapping may take anything for an alert that lacks everything.
-pub(super) fn is_useless(translated: &Translated) -> bool {
+/// What a mapping makes of an object in which nothing is.
+fn of_nothing(source: &Source, name: &str, delivery: &Delivery, config: &Config) -> Translated {
+    make(source, name, delivery, Bytes::from_static(b"{}"), config)
+}
+
+fn make(
+    source: &Source,
+    name: &str,
+    delivery: &Delivery,
+    body: Bytes,
+    config: &Config,
+) -> Translated {
+    let delivery = Delivery {
+        method: delivery.method,
+        path: delivery.path,
+        name: name.to_owned(),
+        received_at: delivery.received_at,
+        headers: delivery.headers.clone(),
+        query: Vec::new(),
+        body,
+    };
+    (source.translate)(&delivery, config).unwrap_or_default()
+}
+
+/// Whether a mapping that made `made` of a delivery made more of it than `of_nothing`.
+fn is_more(made: &Translated, of_nothing: &Translated) -> bool {
     let is_alert = |content: &Content| matches!(content, Content::Alert(_));
-    !translated.alerts.is_empty() && !translated.alerts.iter().any(is_alert)
+    let is_usable = made.alerts.iter().any(is_alert);
+    (is_usable && made.alerts != of_nothing.alerts)
+        || made.tests > of_nothing.tests
+        || made.unused > of_nothing.unused
+        || made.confirmation.is_some()
 }

@@ -1,7 +1,10 @@
 //! Workers that are killed while they comment: Sentry holds what they said last.
 
 use serde_json::{Value, json};
+use wiremock::matchers::path;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use super::analysis::until;
 use super::oracle::{RECOVERY, Scenario};
 use crate::fleet::processes::Launch;
 use crate::harness::On;
@@ -20,9 +23,7 @@ scenarios! {
         let sentry = killed_at_each_comment(on, Hold::Answers).await;
         assert_eq!(sentry.searched(), 3);
     }
-}
 
-scenarios! {
     async fn killed_between_a_claim_and_the_edit_of_a_comment(on: postgres fleet) {
         // It did not arrive.
         killed_at_the_edit(on, Hold::Requests, 1).await;
@@ -32,57 +33,6 @@ scenarios! {
         // The same text is written over itself.
         killed_at_the_edit(on, Hold::Answers, 2).await;
     }
-}
-
-/// An incident is commented on and then analyzed; whoever edits the comment dies when that has arrived and is held.
-async fn killed_at_the_edit(on: On, held: Hold, edits: usize) {
-    let mut scenario = Scenario::new(on).await;
-    let sentry = Sentry::start().await;
-    scenario.fleet.settings.extend(sentry.settings());
-    let fold = ("TOCSIN_TELEGRAM__FOLD", "100ms".to_owned());
-    scenario.fleet.settings.push(fold);
-    let url = scenario.fleet.start("ingress", 1).await.remove(0);
-    let rest = ["work", "--queues", "ingest,tier,repair,recount"];
-    scenario.fleet.start_as(&rest, &Launch::default()).await;
-    let only = async |scenario: &mut Scenario, queue: &str| {
-        let started = scenario
-            .fleet
-            .start_as(&["work", "--queues", queue], &Launch::default());
-        started.await
-    };
-    let notifies = only(&mut scenario, "notify").await;
-    for body in [CREATED, RESOLVED] {
-        post(&scenario, &url, &of_issue(body, 1)).await;
-        scenario.fleet.settled(1, RECOVERY).await;
-    }
-    // Of an anomaly that came before there is something to say.
-    let earlier = 3 * 3_600_000;
-    scenario.fleet.execute(&format!("UPDATE incidents SET opened_at = opened_at - {earlier}, \
-        window_start = window_start - {earlier}, joined_at = joined_at - {earlier}, resolved_at = resolved_at - {earlier}")).await;
-    post(&scenario, &url, &of_issue(CREATED, 2)).await;
-    scenario.fleet.settled(2, RECOVERY).await;
-    assert_eq!(sentry.comments().len(), 3, "{:#?}", sentry.comments());
-
-    sentry.hold(held);
-    only(&mut scenario, "analyze").await;
-    sentry.arrives(4).await;
-    scenario.fleet.processes[notifies].kill();
-    sentry.abandoned().await;
-    assert_eq!(sentry.edits().len(), edits - 1);
-    sentry.hold(Hold::Nothing);
-    scenario.fleet.processes[notifies].restart().unwrap();
-    sentry.arrives(5).await;
-    scenario.fleet.settled(2, RECOVERY).await;
-    let texts: Vec<(String, String)> = sentry.edits();
-    assert_eq!(texts.len(), edits, "{texts:#?}");
-    assert!(texts[0].1.contains("First seen on"), "{texts:#?}");
-    assert!(texts.iter().all(|text| *text == texts[0]), "{texts:#?}");
-    assert_eq!(
-        (sentry.comments().len(), &sentry.comments()[2].1),
-        (3, &texts[0].1)
-    );
-    let unsettled = "SELECT count(*) FROM notifications WHERE edit_due_since IS NOT NULL OR edits_ended IS NOT NULL";
-    assert_eq!(scenario.fleet.sql(unsettled).await, 0);
 }
 
 /// So many issues of one type rise to `ESCALATE`.
@@ -137,6 +87,71 @@ async fn killed_at_each_comment(on: On, held: Hold) -> Sentry {
         assert!(headline.contains(expected), "{:#?}", sentry.headlines());
     }
     sentry
+}
+
+/// An incident is commented on and then analyzed; whoever edits the comment dies when that has arrived and is held.
+async fn killed_at_the_edit(on: On, held: Hold, edits: usize) {
+    let mut scenario = Scenario::new(on).await;
+    let sentry = Sentry::start().await;
+    let model = model().await;
+    scenario.fleet.settings.extend(sentry.settings());
+    scenario.fleet.settings.extend([
+        ("TOCSIN_ANALYSIS__ENABLED", "true".to_owned()),
+        ("TOCSIN_ANALYSIS__MODEL__URL", model.uri()),
+        ("TOCSIN_ANALYSIS__MODEL__NAME", "small".to_owned()),
+        ("TOCSIN_TELEGRAM__FOLD", "100ms".to_owned()),
+    ]);
+    let url = scenario.fleet.start("ingress", 1).await.remove(0);
+    let mut started = Vec::new();
+    for queues in ["ingest,tier,repair,recount", "notify"] {
+        let work = ["work", "--queues", queues];
+        started.push(scenario.fleet.start_as(&work, &Launch::default()).await);
+    }
+    let notifies = started[1];
+    post(&scenario, &url, CREATED).await;
+    let sent = "SELECT count(*) FROM notifications WHERE channel = 'sentry' AND state = 'sent'";
+    until("it is commented on", async || {
+        scenario.fleet.sql(sent).await == 1
+    })
+    .await;
+    assert!(!sentry.comments()[0].1.contains(FOUND));
+
+    sentry.hold(held);
+    scenario
+        .fleet
+        .start_as(&["work", "--queues", "analyze"], &Launch::default())
+        .await;
+    sentry.arrives(2).await;
+    scenario.fleet.processes[notifies].kill();
+    sentry.abandoned().await;
+    assert_eq!(sentry.edits().len(), edits - 1);
+    sentry.hold(Hold::Nothing);
+    scenario.fleet.processes[notifies].restart().unwrap();
+    sentry.arrives(3).await;
+    scenario.fleet.settled(1, RECOVERY).await;
+    let texts = sentry.edits();
+    assert_eq!(texts.len(), edits, "{texts:#?}");
+    assert!(texts.iter().all(|text| *text == texts[0]), "{texts:#?}");
+    assert_eq!(
+        sentry.comments(),
+        [("9000042".to_owned(), texts[0].1.clone())]
+    );
+    assert!(texts[0].1.contains(FOUND), "{texts:#?}");
+    let unsettled = "SELECT count(*) FROM notifications WHERE edit_due_since IS NOT NULL OR edits_ended IS NOT NULL";
+    assert_eq!(scenario.fleet.sql(unsettled).await, 0);
+}
+
+/// What the language model says.
+const FOUND: &str = "Roll back the checkout.";
+
+async fn model() -> MockServer {
+    let server = MockServer::start().await;
+    let answer = json!({"choices": [{"message": {"role": "assistant", "content": FOUND}}]});
+    Mock::given(path("/chat/completions"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(answer))
+        .mount(&server)
+        .await;
+    server
 }
 
 async fn post(scenario: &Scenario, url: &str, body: &str) {

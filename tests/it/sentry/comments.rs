@@ -20,6 +20,22 @@ async fn commenting(on: On, sentry: &Sentry, set: impl FnOnce(&mut Config)) -> H
     .await
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+const OPENED: &str = "SELECT count(*) FROM notifications WHERE channel = 'sentry' AND kind = 'opened' AND state = 'sent'";
+const DUE: &str = "SELECT count(*) FROM notifications WHERE edit_due_since IS NOT NULL";
+
+/// An instance whose second incident of an anomaly has its comment, the third one there, and waits for its analysis.
+async fn waiting_for_analysis(on: On, sentry: &Sentry) -> Harness {
+    let h = commenting(on, sentry, |config| config.analysis.enabled = true).await;
+    h.sentry("issue", &of_issue(CREATED, 1)).await;
+    h.sentry("issue", &of_issue(RESOLVED, 1)).await;
+    h.advance(HOUR);
+    h.pause("analyze", true).await;
+    h.sentry_and_go_on("issue", &of_issue(CREATED, 2)).await;
+    h.until(OPENED, 2).await;
+    h
+}
+
 on_all! {
     async fn an_incident_from_sentry_is_commented_on_when_it_opens_rises_and_is_over(on) {
         let sentry = Sentry::start().await;
@@ -103,25 +119,7 @@ on_all! {
         assert!(error.contains("sentry answered 404") && error.contains("does not exist"), "{error}");
         h.finish_with_dead_letters().await;
     }
-}
 
-const HOUR: Duration = Duration::from_secs(3600);
-const OPENED: &str = "SELECT count(*) FROM notifications WHERE channel = 'sentry' AND kind = 'opened' AND state = 'sent'";
-const DUE: &str = "SELECT count(*) FROM notifications WHERE edit_due_since IS NOT NULL";
-
-/// An instance whose second incident of an anomaly has its comment, the third one there, and waits for its analysis.
-async fn waiting_for_analysis(on: On, sentry: &Sentry) -> Harness {
-    let h = commenting(on, sentry, |config| config.analysis.enabled = true).await;
-    h.sentry("issue", &of_issue(CREATED, 1)).await;
-    h.sentry("issue", &of_issue(RESOLVED, 1)).await;
-    h.advance(HOUR);
-    h.pause("analyze", true).await;
-    h.sentry_and_go_on("issue", &of_issue(CREATED, 2)).await;
-    h.until(OPENED, 2).await;
-    h
-}
-
-on_all! {
     async fn a_comment_is_edited_once_when_its_incident_is_analyzed_and_for_nothing_else(on) {
         let sentry = Sentry::start().await;
         let h = waiting_for_analysis(on, &sentry).await;

@@ -60,6 +60,17 @@ fn a_comment_says_how_often_and_what_to_do() {
 }
 
 #[test]
+fn a_comment_says_which_action_is_recommended() {
+    let mut card = card(Kind::Opened);
+    card.recommendation = Some(samples::recommendation("roll_back"));
+    let text = text(&card);
+    assert!(
+        text.contains("👉") && text.contains("`roll_back`"),
+        "{text}"
+    );
+}
+
+#[test]
 fn nothing_in_an_alert_breaks_a_comment() {
     for hostile in hostile() {
         for kind in KINDS {
