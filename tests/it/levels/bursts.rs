@@ -121,7 +121,7 @@ on_all! {
         for (rises, severity) in ["warning", "error"].into_iter().enumerate() {
             h.send_and_drain(vec![with(severity, &format!("pod-{severity}"), h.now())]).await;
             let card = h.telegram.messages()[0].clone();
-            assert!(card.shown.contains(&format!("· {severity}:")), "{}", card.shown);
+            assert!(card.shown.contains(&format!("· {severity}")), "{}", card.shown);
             assert!(card.edits > rises && h.telegram.taken().len() == 1, "{severity}: {card:?}");
             assert_eq!(h.incident().await["severity"], severity);
             assert_eq!(h.sql(worsened).await, 0);
