@@ -44,6 +44,7 @@ use figment::providers::Serialized;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::aggregation::Policy;
+use crate::domain::level::Rises;
 use crate::domain::playbook::Playbook;
 use crate::domain::routing::{Quiet, Route};
 use crate::domain::signature::SignatureLabels;
@@ -378,7 +379,9 @@ impl Config {
 
     /// What aggregation obeys.
     #[must_use]
-    pub const fn aggregation_policy(&self) -> Policy {
+    pub fn aggregation_policy(&self) -> Policy {
+        let rules = self.escalation.rules.iter();
+        let rules: Vec<_> = rules.map(|rule| (rule.level, rule.incidents)).collect();
         Policy {
             unit: self.counting.unit,
             skew: self.counting.skew.0,
@@ -387,6 +390,7 @@ impl Config {
             auto_resolve: self.aggregation.auto_resolve,
             open_for: self.escalation.open_for.0,
             analyze: self.analysis.enabled,
+            rises: Rises::of(&rules),
         }
     }
 }

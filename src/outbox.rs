@@ -5,7 +5,7 @@
 //!
 //! | what | where it is due | its job | when |
 //! |---|---|---|---|
-//! | a tier | `incidents.tier_due_since` | a new one at each push; overdue: one at a time for each incident | 250 ms after what comes in bursts, else at once |
+//! | a tier | `incidents.tier_due_since` | a new one at each push; overdue: one at a time for each incident | 250 ms after what comes in bursts, `escalation.figures` where figures alone change, else at once |
 //! | a message | `notifications.state` | one at a time for each message | when it may go out |
 //! | an analysis | `incidents.analyze_due_since` | one for each incident and moment since which it is due | at once |
 //! | a request to an executor | `executions.state` | one at a time for each execution | at once |
@@ -105,7 +105,7 @@ impl FollowUp {
         let pushed = patiently(|| self.enqueue(context, Cause::Burst, traces));
         if let Err(error) = pushed.await {
             tracing::warn!(
-                tiers = self.tiers.len(),
+                tiers = self.tiers.len() + self.figures.len(),
                 messages = self.messages.len(),
                 edits = self.edits.len(),
                 analyses = self.analyses.len(),
@@ -148,9 +148,12 @@ impl FollowUp {
             Cause::Single => (Duration::ZERO, context.config.telegram.fold.0),
             Cause::Overdue => (Duration::ZERO, Duration::ZERO),
         };
-        let tiers = self.tiers.iter().map(|incident| {
+        let figures = settle.max(context.config.escalation.figures.0);
+        let soon = self.tiers.iter().map(|incident| (incident, settle));
+        let later = self.figures.iter().map(|incident| (incident, figures));
+        let tiers = soon.chain(later).map(|(incident, after)| {
             let tier = tier(*incident, cause);
-            tier.after(settle).trace(traces.of(*incident))
+            tier.after(after).trace(traces.of(*incident))
         });
         let messages = self.messages.iter().map(|due| {
             let message = message(due.id).after(due.after);

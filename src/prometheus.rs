@@ -27,6 +27,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::config::PrometheusServer;
+pub use crate::domain::labels::Labels;
 use crate::http_client::{builder, causes, read};
 use crate::time::Timestamp;
 use steady::Steady;
@@ -39,9 +40,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST: usize = 16 << 20;
 /// What the series `ALERTS` has besides an alert's own labels.
 const OF_SERIES: [&str; 2] = ["__name__", "alertstate"];
-
-/// Labels of an alert, by name.
-pub type Labels = BTreeMap<String, String>;
 
 /// Why one did not say what was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -212,7 +210,7 @@ impl Prometheus {
         let found: Found = self.get("query", &query).await?;
         let labels = found.result.into_iter().map(|series| {
             let mut labels = series.metric;
-            labels.retain(|name, _| !OF_SERIES.contains(&&**name));
+            labels.retain(|name, _| !OF_SERIES.contains(&name));
             self.as_sent(labels)
         });
         Ok(labels.collect())
@@ -221,12 +219,13 @@ impl Prometheus {
     /// The labels with which it sends an alert that has these.
     fn as_sent(&self, mut labels: Labels) -> Labels {
         for (name, value) in &self.settings.labels {
-            let label = labels.entry(name.clone()).or_default();
-            if label.is_empty() {
-                label.clone_from(value);
+            if labels.get(name).is_none_or(str::is_empty) {
+                labels.insert(name, value);
             }
         }
-        labels.retain(|name, value| !value.is_empty() && !self.settings.drop.contains(name));
+        labels.retain(|name, value| {
+            !value.is_empty() && !self.settings.drop.iter().any(|dropped| dropped == name)
+        });
         labels
     }
 
@@ -327,8 +326,7 @@ mod tests {
     use crate::config::Secret;
 
     fn labels(of: &[(&str, &str)]) -> Labels {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        of.iter().map(owned).collect()
+        of.iter().copied().collect()
     }
 
     #[test]
@@ -336,7 +334,9 @@ mod tests {
         let server = Prometheus::new(&PrometheusServer {
             url: Secret::from("http://tocsin:planted@prom:9090/path/"),
             cluster: Some("eu".to_owned()),
-            labels: labels(&[("cluster", "c1"), ("replica", "a"), ("team", "x")]),
+            labels: [("cluster", "c1"), ("replica", "a"), ("team", "x")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
             drop: vec!["replica".to_owned()],
         })
         .unwrap();

@@ -1,7 +1,6 @@
 //! Alertmanager's API, version 2: what is asked, and what is read of the answers. What is unknown in them
 //! is passed over.
 
-use std::collections::BTreeMap;
 use std::error::Error as _;
 
 use reqwest::{Client, RequestBuilder, Response, Url};
@@ -10,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::ApiError;
+use crate::domain::labels::Labels;
 
 /// Bytes of an answer: some fifty thousand alerts.
 const LONGEST: usize = 64 << 20;
@@ -19,7 +19,7 @@ const LONGEST: usize = 64 << 20;
 pub(super) struct Alert {
     pub(super) fingerprint: String,
     #[serde(default)]
-    pub(super) labels: BTreeMap<String, String>,
+    pub(super) labels: Labels,
 }
 
 /// One alert with all that a webhook has of it.

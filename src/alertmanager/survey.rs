@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::silence::KnownSilence;
 use super::{Alertmanager, ApiError, api};
+use crate::domain::labels::Labels;
 use crate::time::Timestamp;
 
 /// What it has.
@@ -15,7 +16,7 @@ pub struct Survey {
     /// Since when it runs.
     pub started_at: Timestamp,
     /// The labels of all alerts by their fingerprints, silenced and inhibited ones included.
-    pub alerts: BTreeMap<String, BTreeMap<String, String>>,
+    pub alerts: BTreeMap<String, Labels>,
     /// What is silenced there. `None` if one of them cannot be read.
     pub silences: Option<Arc<Silences>>,
 }

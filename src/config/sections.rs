@@ -137,6 +137,9 @@ pub struct Escalation {
     /// A level falls when its rule has not held for this part of its window: the window divided by this. 0: at
     /// once.
     pub hysteresis: u32,
+    /// Where more firings of an open incident cannot raise the level, their number in each window is shown this much
+    /// later at most.
+    pub figures: Span,
     /// An alert that still fires this long after its incident opened makes it at least `ESCALATE`.
     pub open_for: Span,
     /// Time without a delivery after which that no longer holds.
@@ -148,6 +151,7 @@ impl Default for Escalation {
         Self {
             rules: default_rules(),
             hysteresis: 12,
+            figures: Span::secs(10),
             open_for: Span::secs(4 * 3600),
             unseen_for: Span::secs(24 * 3600),
         }

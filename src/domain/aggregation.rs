@@ -4,6 +4,7 @@
 //! [`Batch::enter`] applies one delivery after the other; what came out is written in one go.
 //! Entering the same delivery twice changes nothing that is counted.
 
+mod due;
 mod enter;
 mod incident;
 mod outcome;
@@ -18,6 +19,7 @@ use super::episode::{AlertDelivery, Episode, find};
 use super::frequency::Counted;
 use super::level::Level;
 use crate::time::Timestamp;
+pub use due::Due;
 pub use incident::{Incident, Opening, ResolvedBy, RevertedResolve, Status};
 
 /// One anomaly, locked.
@@ -38,6 +40,8 @@ pub struct Anomaly {
     pub newest_number: i64,
     /// Whether it flaps: its firings join its newest incident.
     pub is_flapping: bool,
+    /// Whether a permanent fix was applied to it.
+    pub has_fix: bool,
     /// Whether a delivery changed it.
     pub changed: bool,
 }

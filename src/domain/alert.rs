@@ -127,7 +127,7 @@ impl Alert {
     pub fn names<'a>(&'a self, settings: &'a SignatureLabels) -> Names<'a> {
         match &self.identity {
             Some(identity) => identity.names(&self.labels),
-            None => settings.names(|name| self.labels.get(name).map(String::as_str)),
+            None => settings.names(|name| self.labels.get(name)),
         }
     }
 
@@ -136,7 +136,7 @@ impl Alert {
     pub fn is_ignored(&self, ignore: &[String]) -> bool {
         match &self.identity {
             Some(identity) => identity.ignored,
-            None => is_ignored(ignore, |name| self.labels.get(name).map(String::as_str)),
+            None => is_ignored(ignore, |name| self.labels.get(name)),
         }
     }
 
@@ -147,13 +147,13 @@ impl Alert {
             .iter()
             .filter_map(|name| self.labels.get(name))
             .find(|value| !value.is_empty())
-            .map_or("", String::as_str)
+            .unwrap_or_default()
     }
 
     /// How bad its sender says that it is; empty if it does not say.
     #[must_use]
     pub fn severity(&self) -> &str {
-        self.labels.get("severity").map_or("", String::as_str)
+        self.labels.get("severity").unwrap_or_default()
     }
 
     /// What a person reads first: the summary, else the alert's name.
@@ -161,10 +161,10 @@ impl Alert {
     pub fn title(&self) -> &str {
         ["summary", "title", "message"]
             .iter()
-            .filter_map(|name| self.annotations.get(*name))
+            .filter_map(|name| self.annotations.get(name))
             .chain(self.labels.get("alertname"))
             .find(|value| !value.is_empty())
-            .map_or("alert", String::as_str)
+            .unwrap_or("alert")
     }
 }
 

@@ -61,7 +61,7 @@ impl About {
         let mut alert = alert.clone();
         let mut say = |name: &str, value: &str| {
             let is_said = !value.is_empty() && !alert.labels.contains_key(name);
-            is_said.then(|| alert.labels.insert(name.to_owned(), value.to_owned()));
+            is_said.then(|| alert.labels.insert(name, value));
             is_said.then(|| name.to_owned())
         };
         let (service, namespace) = (say(SERVICE, &self.service), say(NAMESPACE, &self.namespace));
@@ -79,7 +79,7 @@ impl About {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::alert::{AlertRule, AlertStatus};
+    use crate::domain::alert::{AlertRule, AlertStatus, Labels};
     use crate::domain::signature::{Signature, SignatureLabels};
 
     fn about(service: &str, namespace: &str) -> About {
@@ -134,11 +134,8 @@ mod tests {
     fn an_alert_is_about_what_its_rule_is_where_it_does_not_say_something_else() {
         let alert = |labels: &[(&str, &str)], identity| Alert {
             status: AlertStatus::Firing,
-            labels: labels
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            annotations: [].into(),
+            labels: labels.iter().copied().collect(),
+            annotations: Labels::new(),
             fingerprint: "f".to_owned(),
             starts_at: None,
             ends_at: None,

@@ -120,10 +120,7 @@ mod tests {
     fn a_mark_is_found_wherever_it_stands_in_a_label() {
         let id = Uuid::from_u128(0x019a_ad6b_8bae_7c31_9d0e_52a1_7fb3_09c4);
         let marked_by = |value: &str| {
-            let labels: Labels = [("service", "tocsin"), ("alertname", value)]
-                .map(|(name, value)| (name.into(), value.into()))
-                .into_iter()
-                .collect();
+            let labels = Labels::from([("service", "tocsin"), ("alertname", value)]);
             marked(&labels)
         };
         let mark = mark(id);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::level::Rises;
+
 /// What is counted: which id stands for one occurrence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -57,4 +59,6 @@ pub struct Policy {
     pub open_for: Duration,
     /// Whether an incident that opens is analyzed.
     pub analyze: bool,
+    /// When more firings can raise a level.
+    pub rises: Rises,
 }

@@ -1,15 +1,13 @@
 //! Which labels an anomaly is called by: its service, its namespace, its reason.
 
-use std::collections::BTreeMap;
+mod set;
 
 use sea_orm::FromJsonQueryResult;
 use serde::{Deserialize, Serialize};
 
 use super::routing::Pattern;
 use super::workload;
-
-/// Labels or annotations. Sorted, so that equal sets hash and print alike.
-pub type Labels = BTreeMap<String, String>;
+pub use set::Labels;
 
 /// Which labels the four fields of a signature are read from; the first that is present wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

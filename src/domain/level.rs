@@ -40,6 +40,9 @@ pub enum Level {
 }
 
 impl Level {
+    /// All of them, in rising order.
+    pub const ALL: [Self; 4] = [Self::None, Self::Repeat, Self::Escalate, Self::PermanentFix];
+
     /// As it is stored, sent and set.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -49,6 +52,28 @@ impl Level {
             Self::Escalate => "ESCALATE",
             Self::PermanentFix => "PERMANENT_FIX",
         }
+    }
+}
+
+/// In how many incidents an anomaly of each level must have fired before more firings can raise the level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rises([Option<i64>; Level::ALL.len()]);
+
+impl Rises {
+    /// By rules, each with its level and the incidents that it asks for.
+    #[must_use]
+    pub fn of(rules: &[(Level, i64)]) -> Self {
+        let least = |level: Level| {
+            let above = rules.iter().filter(|(above, _)| *above > level);
+            above.map(|(_, incidents)| *incidents).min()
+        };
+        Self(Level::ALL.map(least))
+    }
+
+    /// Whether more firings can raise this level of an anomaly that has had so many incidents.
+    #[must_use]
+    pub fn can_rise(&self, level: Level, incidents: i64) -> bool {
+        self.0[level as usize].is_some_and(|least| incidents >= least)
     }
 }
 

@@ -21,8 +21,8 @@ pub fn matchers(
     if signature.alert_name.is_empty() {
         return None;
     }
-    let is = |name: &str| labels.get(name).map_or("", String::as_str);
-    let read = settings.names(|name| labels.get(name).map(String::as_str));
+    let is = |name: &str| labels.get(name).unwrap_or_default();
+    let read = settings.names(|name| labels.get(name));
     let called_by = match made_of {
         Some(made_of) => [
             &*made_of.alert_name,

@@ -26,7 +26,7 @@ impl Signature {
     #[must_use]
     pub fn of(alert: &Alert, settings: &SignatureLabels) -> Self {
         let names = alert.names(settings);
-        let value = |name: &str| alert.labels.get(name).map_or("", String::as_str);
+        let value = |name: &str| alert.labels.get(name).unwrap_or_default();
         Self {
             alert_name: value(names.alert_name).to_owned(),
             service: workload::named(names.service, value(names.service)).to_owned(),

@@ -248,7 +248,7 @@ impl SilentSource {
     pub fn may_send(&self, labels: &serde_json::Value) -> bool {
         let mut own = self.labels.iter();
         own.all(|(name, value)| {
-            let is_of_alert = matches!(name.as_str(), "alertname" | "severity");
+            let is_of_alert = matches!(name, "alertname" | "severity");
             let other = labels.get(name).and_then(|other| other.as_str());
             is_of_alert || other.is_none_or(|other| other == value)
         })

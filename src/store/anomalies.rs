@@ -28,6 +28,7 @@ struct Locked {
     newest_incident: Option<Uuid>,
     newest_number: i64,
     is_flapping: bool,
+    has_fix: bool,
     now: i64,
 }
 
@@ -78,7 +79,8 @@ pub async fn insert_or_lock(
                FROM {rows} WHERE true ORDER BY r.key \
                ON CONFLICT (key) DO UPDATE SET made_of = excluded.made_of \
                RETURNING key, first_seen, last_seen, total, level, newest_incident, \
-                   newest_number, flapping_since IS NOT NULL AS is_flapping, {now} AS now";
+                   newest_number, flapping_since IS NOT NULL AS is_flapping, \
+                   permanent_fix_at IS NOT NULL AS has_fix, {now} AS now";
     let sql = rows.statement(tx.get_database_backend(), sql, []);
     Ok(as_read(Locked::find_by_statement(sql).all(tx).await?))
 }
@@ -100,12 +102,13 @@ async fn lock_known(
     let sql = "WITH held AS ( \
                    SELECT a.key, a.first_seen, a.last_seen, a.total, a.level, a.newest_incident, \
                        a.newest_number, a.flapping_since IS NOT NULL AS is_flapping, \
+                       a.permanent_fix_at IS NOT NULL AS has_fix, \
                        a.made_of IS DISTINCT FROM r.made_of{json} AS is_made_anew \
                    FROM {rows} JOIN anomalies a ON a.key = r.key \
                    WHERE (SELECT count(*) FROM {rows} JOIN anomalies k ON k.key = r.key) = $1 \
                    ORDER BY a.key {lock}) \
                SELECT key, first_seen, last_seen, total, level, newest_incident, newest_number, \
-                   is_flapping, is_made_anew, {now} AS now FROM held";
+                   is_flapping, has_fix, is_made_anew, {now} AS now FROM held";
     let all = i64::try_from(signatures.len()).unwrap_or(i64::MAX);
     let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(all)]);
     Known::find_by_statement(sql).all(tx).await
@@ -141,7 +144,8 @@ pub async fn known(
 ) -> Result<(BTreeMap<String, Anomaly>, Timestamp), DbErr> {
     let rows = Rows::new().text("key", keys);
     let sql = "SELECT a.key, a.first_seen, a.last_seen, a.total, a.level, a.newest_incident, \
-                   a.newest_number, a.flapping_since IS NOT NULL AS is_flapping, {now} AS now \
+                   a.newest_number, a.flapping_since IS NOT NULL AS is_flapping, \
+                   a.permanent_fix_at IS NOT NULL AS has_fix, {now} AS now \
                FROM {rows} JOIN anomalies a ON a.key = r.key";
     let sql = rows.statement(db.get_database_backend(), sql, []);
     Ok(as_read(Locked::find_by_statement(sql).all(db).await?))
@@ -158,6 +162,7 @@ fn as_read(rows: Vec<Locked>) -> (BTreeMap<String, Anomaly>, Timestamp) {
             newest_incident: row.newest_incident,
             newest_number: row.newest_number,
             is_flapping: row.is_flapping,
+            has_fix: row.has_fix,
             changed: false,
         };
         (row.key, anomaly)

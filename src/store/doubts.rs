@@ -86,6 +86,7 @@ fn known(row: Model) -> (String, Anomaly) {
         newest_incident: row.newest_incident,
         newest_number: row.newest_number,
         is_flapping: row.flapping_since.is_some(),
+        has_fix: row.permanent_fix_at.is_some(),
         changed: false,
     };
     (row.key, anomaly)

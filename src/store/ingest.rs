@@ -12,7 +12,7 @@ use super::analysis::DueAnalysis;
 use super::outbox::{self, FollowUp};
 use super::{Db, anomalies, incidents, occurrences, overflow, reopenings};
 use crate::config::Config;
-use crate::domain::aggregation::{Anomaly, Batch, Incident, Ingested, Policy, Unit};
+use crate::domain::aggregation::{Anomaly, Batch, Due, Incident, Ingested, Policy, Unit};
 use crate::domain::episode::AlertDelivery;
 use crate::domain::frequency::Counted;
 use crate::domain::incident_counts::IncidentCounts;
@@ -31,7 +31,7 @@ pub struct Committed {
     pub incidents: Vec<Option<Uuid>>,
     /// Incidents that this batch made due, whether their marks were set already or not, and those of
     /// redelivered jobs: their worker may have died between commit and count.
-    pub touched: Vec<Uuid>,
+    pub touched: HashMap<Uuid, Due>,
     /// Every id that the batch touched, for a counter that does not count rows.
     pub counted: Vec<Counted>,
     /// What follows. Due for a tier are the incidents whose mark this batch set, and those of redelivered
@@ -47,6 +47,16 @@ pub struct Committed {
 }
 
 impl Committed {
+    /// These of the touched incidents are due again.
+    pub fn made_due(&mut self, incidents: Vec<Uuid>) {
+        for incident in incidents {
+            match self.touched.get(&incident) {
+                Some(Due::Figures) => self.follow_up.figures.push(incident),
+                Some(Due::Soon) | None => self.follow_up.tiers.push(incident),
+            }
+        }
+    }
+
     /// The outcome of a batch of `deliveries` alerts, of which the `known` ones changed nothing.
     fn with(mut self, known: &Repetitions, deliveries: usize) -> Self {
         let mut changes = self.entered.into_iter().zip(self.incidents);
@@ -162,13 +172,22 @@ async fn enter(
     let mut follow_up = write(&tx, config, &batch, &oldest(&deliveries), now).await?;
     tx.commit().await?;
 
-    let is_due = |incident: &&Incident| {
-        let marked = incident.tier_due && !incident.was_due;
-        let still = incident.tier_due || incident.was_due;
-        marked || (still && redelivered.contains(&incident.id))
-    };
-    let due = batch.incidents.values().filter(is_due);
-    follow_up.tiers = due.map(|i| i.id).collect();
+    let mut touched = HashMap::new();
+    for incident in batch.incidents.values() {
+        let is_again = redelivered.contains(&incident.id);
+        let due = match is_again {
+            true => (incident.tier_due || incident.was_due).then_some(Due::Soon),
+            false => batch.due_anew(incident, policy),
+        };
+        match due {
+            Some(Due::Soon) => follow_up.tiers.push(incident.id),
+            Some(Due::Figures) => follow_up.figures.push(incident.id),
+            None => {}
+        }
+        if incident.tier_due || is_again {
+            touched.insert(incident.id, batch.due(incident, policy));
+        }
+    }
     let new = batch.incidents.values().filter(|i| i.is_to_be_analyzed());
     let due = |incident: &Incident| DueAnalysis {
         incident: incident.id,
@@ -180,12 +199,7 @@ async fn enter(
     let in_overflow = in_overflow.filter(|(s, fate)| **fate == Ingested::New && s.is_in_overflow());
     let overflowed: Vec<&AlertDelivery> = in_overflow.map(|(s, _)| s.as_ref()).collect();
     Ok(Committed {
-        touched: batch
-            .incidents
-            .values()
-            .filter(|i| i.tier_due || redelivered.contains(&i.id))
-            .map(|i| i.id)
-            .collect(),
+        touched,
         counted: batch.counted(policy.unit),
         follow_up,
         overflowed: overflowed.len() as u64,

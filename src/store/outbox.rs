@@ -19,6 +19,8 @@ use crate::time::Timestamp;
 pub struct FollowUp {
     /// Incidents that are due for a tier.
     pub tiers: Vec<Uuid>,
+    /// Those that are due because of figures alone, which may wait.
+    pub figures: Vec<Uuid>,
     /// Messages to send that no tier pushes.
     pub messages: Vec<DueMessage>,
     /// Cards to edit.

@@ -40,7 +40,7 @@ async fn faulty(
     with: Data<Faulty>,
 ) -> Result<(), JobError> {
     let name = match &job.content {
-        Content::Alert(alert) => alert.labels["alertname"].clone(),
+        Content::Alert(alert) => alert.labels["alertname"].to_owned(),
         Content::Rejected { .. } => String::new(),
     };
     if name == CURSED {

@@ -3,6 +3,7 @@
 mod any_order;
 mod counting;
 mod deliveries;
+mod due;
 mod incidents;
 mod leases;
 mod spans;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use super::*;
 use crate::domain::episode::tests::at;
 use crate::domain::episode::{End, EndedBy};
+use crate::domain::level::Rises;
 
 /// What the store keeps between two batches, read and written as the store does.
 #[derive(Clone)]
@@ -38,6 +40,11 @@ pub(super) fn policy() -> Policy {
         until: Until::Window,
         auto_resolve: true,
         open_for: Duration::from_secs(4 * 3600),
+        rises: Rises::of(&[
+            (Level::Repeat, 1),
+            (Level::Escalate, 1),
+            (Level::PermanentFix, 3),
+        ]),
     }
 }
 
@@ -103,6 +110,7 @@ impl Ledger {
                 newest_incident: None,
                 newest_number: 0,
                 is_flapping: false,
+                has_fix: false,
                 changed: false,
             });
             batch

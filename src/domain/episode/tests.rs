@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::domain::alert::{Alert, AlertRule, AlertStatus};
+use crate::domain::alert::{Alert, AlertRule, AlertStatus, Labels};
 use crate::domain::family::Families;
 use crate::domain::signature::SignatureLabels;
 
@@ -32,7 +32,7 @@ pub(in crate::domain) fn delivery(
     let alert = Alert {
         status,
         labels: labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
-        annotations: [].into(),
+        annotations: Labels::new(),
         fingerprint: fingerprint.to_owned(),
         starts_at,
         ends_at,

@@ -135,7 +135,7 @@ fn the_commonest_alerts_are_called_by_what_they_are_about() {
         assert_eq!(found.namespace, namespace, "{text}");
         assert_eq!(found.alert_name, all["alertname"], "{text}");
         assert_eq!(made_of.alert_name, "alertname");
-        let reason = all.get("reason").map_or("", String::as_str);
+        let reason = all.get("reason").unwrap_or_default();
         assert_eq!(found.error_type, reason, "{text}");
         assert_eq!(made_of.error_type.is_empty(), reason.is_empty(), "{text}");
     }
@@ -183,8 +183,8 @@ fn the_settings_say_what_an_exporter_is() {
 #[test]
 fn an_empty_label_is_as_if_it_were_missing() {
     let mut with = labels("alertname=A service=api");
-    with.insert("job".to_owned(), String::new());
-    with.insert("namespace".to_owned(), String::new());
+    with.insert("job", "");
+    with.insert("namespace", "");
     let with = Signature::of(&alert(with), &SignatureLabels::default());
     assert_eq!(with, called("alertname=A service=api"));
 }
@@ -199,7 +199,7 @@ fn the_signature_of_the_ingress_wins_over_the_settings_of_the_worker() {
     };
     for (text, service, ..) in CALLED {
         let mut alert = alert(labels(text));
-        let names = ingress.names(|name| alert.labels.get(name).map(String::as_str));
+        let names = ingress.names(|name| alert.labels.get(name));
         let identity = Identity::beside(&alert.labels, &names, true);
         alert.identity = Some(identity);
         let job = serde_json::to_string(&alert).unwrap();
@@ -226,7 +226,7 @@ fn a_job_carries_only_alert_facts_that_labels_lack() {
     ] {
         let mut alert = alert(labels(text));
         let settings = SignatureLabels::default();
-        let names = settings.names(|name| alert.labels.get(name).map(String::as_str));
+        let names = settings.names(|name| alert.labels.get(name));
         alert.identity = Some(Identity::beside(&alert.labels, &names, false));
         let job = serde_json::to_string(&alert).unwrap();
         assert!(job.ends_with(expected), "{job}");

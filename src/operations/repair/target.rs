@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::context::Context;
-use crate::domain::alert::{Alert, AlertStatus};
+use crate::domain::alert::{Alert, AlertStatus, Labels};
 use crate::domain::signature::Signature;
 use crate::operations::{Invalid, OperationError, Resource};
 use crate::store::incidents;
@@ -70,8 +70,8 @@ impl Target {
 fn key_of(context: &Context, labels: &BTreeMap<String, String>) -> Result<String, OperationError> {
     let alert = Alert {
         status: AlertStatus::Firing,
-        labels: labels.clone(),
-        annotations: BTreeMap::new(),
+        labels: labels.iter().collect(),
+        annotations: Labels::new(),
         fingerprint: String::new(),
         starts_at: None,
         ends_at: None,

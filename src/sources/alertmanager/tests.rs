@@ -29,7 +29,7 @@ fn a_recorded_delivery_becomes_two_alerts() {
         panic!("{translated:?}");
     };
     assert_eq!(firing.status, AlertStatus::Firing);
-    assert_eq!(firing.labels["pod"], "api-6c9f7d-x2x");
+    assert_eq!(&firing.labels["pod"], "api-6c9f7d-x2x");
     assert_eq!(firing.fingerprint, "d819c8248226542f");
     assert_eq!(
         firing.starts_at,

@@ -104,12 +104,8 @@ fn each_part_of_an_alert_is_where_the_mapping_says() {
         first.generator_url.as_deref(),
         Some("https://checks.example.com/checks/backup")
     );
-    assert_eq!(first.labels["host"], "db-1");
-    let annotations: Vec<(&str, &str)> = first
-        .annotations
-        .iter()
-        .map(|(n, v)| (&**n, &**v))
-        .collect();
+    assert_eq!(&first.labels["host"], "db-1");
+    let annotations: Vec<(&str, &str)> = first.annotations.iter().collect();
     assert_eq!(
         annotations,
         [
@@ -165,7 +161,7 @@ fn an_entry_that_cannot_be_used_does_not_harm_the_others() {
     );
     let why = found
         .into_iter()
-        .map(|alert| alert.map(|alert| alert.labels["alertname"].clone()));
+        .map(|alert| alert.map(|alert| alert.labels["alertname"].to_owned()));
     let [none, unknown, missing] = [
         "the alert has no status",
         "the alert's status is none that the mapping knows",

@@ -51,11 +51,7 @@ fn an_alert_is_shown_with_what_was_measured_and_where_more_is_to_be_seen() {
     );
     let url = alert.generator_url.as_deref();
     assert_eq!(url, Some("https://grafana.example.com/?orgId=1"));
-    let annotations: Vec<(&str, &str)> = alert
-        .annotations
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
+    let annotations: Vec<(&str, &str)> = alert.annotations.iter().collect();
     assert_eq!(
         annotations,
         [
@@ -149,7 +145,7 @@ fn a_relative_address_is_meant_from_grafana_s_own() {
             Some(expected),
             "{sent} {external}"
         );
-        assert_eq!(alert.annotations["panel_url"], expected);
+        assert_eq!(&alert.annotations["panel_url"], expected);
     }
 }
 
@@ -162,17 +158,17 @@ fn what_a_rule_says_itself_stays_and_an_address_that_would_be_cut_is_left_out() 
         "silenceURL": format!("https://g.example.com/?x={}", "a".repeat(2000)),
         "valueString": "[ var='A' value=1 ]", "imageURL": null,
     })));
-    let names: Vec<&String> = alert.annotations.keys().collect();
+    let names: Vec<&str> = alert.annotations.keys().collect();
     assert_eq!(names, ["dashboard_url", "values"]);
     assert_eq!(
-        alert.annotations["dashboard_url"],
+        &alert.annotations["dashboard_url"],
         "https://own.example.com"
     );
-    assert_eq!(alert.annotations["values"], "own");
+    assert_eq!(&alert.annotations["values"], "own");
     let told = one(&with(
         &json!({"labels": {"alertname": "A"}, "values": {}, "valueString": "[ x ]"}),
     ));
-    assert_eq!(told.annotations["values"], "[ x ]");
+    assert_eq!(&told.annotations["values"], "[ x ]");
 }
 
 #[test]
@@ -181,11 +177,11 @@ fn a_legacy_alert_is_one_of_its_rule_whatever_it_measured() {
     assert_eq!(firing.status, AlertStatus::Firing);
     assert_eq!(signature(&firing), ["Load is high", "checkout", "", ""]);
     assert_eq!(firing.title(), "Load is high");
-    assert_eq!(firing.labels["rule_id"], "7");
-    assert_eq!(firing.annotations["description"], "Load is peaking.");
-    assert_eq!(firing.annotations["values"], "load = 12.5, load of b = 9");
+    assert_eq!(&firing.labels["rule_id"], "7");
+    assert_eq!(&firing.annotations["description"], "Load is peaking.");
+    assert_eq!(&firing.annotations["values"], "load = 12.5, load of b = 9");
     assert_eq!(
-        firing.annotations["image_url"],
+        &firing.annotations["image_url"],
         "https://grafana.example.com/render/2.png"
     );
     assert_eq!(firing.starts_at, None);

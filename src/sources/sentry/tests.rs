@@ -87,10 +87,7 @@ fn changed(body: &str, change: impl FnOnce(&mut Value)) -> String {
 }
 
 fn labels(alert: &Alert) -> Vec<(&str, &str)> {
-    let labels = alert.labels.iter();
-    labels
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect()
+    alert.labels.iter().collect()
 }
 
 #[test]
@@ -132,8 +129,8 @@ fn an_issue_is_one_series_of_its_project_and_its_type_whichever_way_it_is_told_o
             ("short_id", "CHECKOUT-2A"),
         ]
     );
-    assert_eq!(created.annotations["culprit"], "checkout.pay in charge");
-    assert_eq!(created.annotations["values"], "events = 1, users = 1");
+    assert_eq!(&created.annotations["culprit"], "checkout.pay in charge");
+    assert_eq!(&created.annotations["values"], "events = 1, users = 1");
     // When it was unresolved, it was seen last at some time before that.
     assert_eq!(one("issue", UNRESOLVED).starts_at, None);
 }
@@ -147,7 +144,7 @@ fn an_event_names_its_project_in_its_address_and_says_when_it_was_received() {
     );
     assert_eq!(alert.fingerprint, "issue-1117540176");
     assert_eq!(alert.starts_at, Some(Timestamp(1_566_248_777_677)));
-    assert_eq!(alert.annotations["rule"], "Very Important Alert Rule!");
+    assert_eq!(&alert.annotations["rule"], "Very Important Alert Rule!");
     let url = alert.generator_url.as_deref().unwrap();
     assert!(url.ends_with("/issues/1117540176/events/e4874d664c3540c1a32eab185f12c5ab/"));
     let without = changed(EVENT, |body| {
@@ -163,7 +160,7 @@ fn an_event_names_its_project_in_its_address_and_says_when_it_was_received() {
         alert.starts_at,
         Timestamp::parse("2019-08-19T21:06:17.677Z")
     );
-    assert_eq!(alert.annotations["environment"], "prod");
+    assert_eq!(&alert.annotations["environment"], "prod");
     assert_eq!(signature(&alert)[1], "");
     assert!(is_unused(
         "event_alert",
@@ -232,9 +229,9 @@ fn a_metric_s_rule_is_one_series_whose_severity_changes() {
     );
     assert_eq!(critical.severity(), "critical");
     assert_eq!(critical.starts_at, Timestamp::parse("2026-11-22T09:40:00Z"));
-    assert_eq!(critical.labels["environment"], "prod");
+    assert_eq!(&critical.labels["environment"], "prod");
     let description = "143 events in the last 10 minutes\nFilter: level:error";
-    assert_eq!(critical.annotations["description"], description);
+    assert_eq!(&critical.annotations["description"], description);
     let warning = one("metric_alert", WARNING);
     assert_eq!(warning.severity(), "warning");
     let over = one("metric_alert", METRIC_OVER);

@@ -68,7 +68,7 @@ fn labels_with_dots_name_the_anomaly_and_templates_are_not_shown() {
         ("critical", "checkout is slow")
     );
     assert_eq!(alert.starts_at, at("2026-11-22T10:05:00Z"));
-    let annotations: Vec<&String> = alert.annotations.keys().collect();
+    let annotations: Vec<&str> = alert.annotations.keys().collect();
     assert_eq!(annotations, ["description", "related_traces", "summary"]);
     let rule = AlertRule {
         id: RULE.to_owned(),

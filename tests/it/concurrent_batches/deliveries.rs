@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use tocsin::domain::aggregation::Unit;
-use tocsin::domain::alert::{Alert, AlertStatus};
+use tocsin::domain::alert::{Alert, AlertStatus, Labels};
 use tocsin::domain::episode::AlertDelivery;
 use tocsin::domain::family::Families;
 use tocsin::domain::signature::SignatureLabels;
@@ -99,7 +99,7 @@ pub(super) fn delivery(
             AlertStatus::Firing
         },
         labels: labels.map(|(k, v)| (k.to_owned(), v)).into(),
-        annotations: [].into(),
+        annotations: Labels::new(),
         fingerprint: series.to_string(),
         starts_at: Some(at(times.0)),
         ends_at: resolved.then_some(at(times.1)),
@@ -125,12 +125,10 @@ pub(super) fn of_service(n: usize, resolved: bool, times: (i64, i64, i64)) -> Al
     let times = (times.0 * 1000, times.1 * 1000, times.2 * 1000);
     let told = delivery("A", n, resolved, times);
     let mut alert = told.alert;
-    alert
-        .labels
-        .insert("service".to_owned(), format!("service-{n}"));
+    alert.labels.insert("service", &format!("service-{n}"));
     alert
         .annotations
-        .insert("summary".to_owned(), format!("service-{n} is down"));
+        .insert("summary", &format!("service-{n} is down"));
     let labels = SignatureLabels::default();
     AlertDelivery::new(
         (told.job, false),

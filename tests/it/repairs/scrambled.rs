@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
-use tocsin::domain::alert::{Alert, AlertStatus};
+use tocsin::domain::alert::{Alert, AlertStatus, Labels};
 use tocsin::jobs::{Content, IngestAlert};
 use tocsin::queue::Push;
 use tocsin::time::Timestamp;
@@ -276,7 +276,7 @@ fn alert(series: &str, from: Timestamp, to: Option<Timestamp>, status: AlertStat
         labels: labels
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
-        annotations: BTreeMap::new(),
+        annotations: Labels::new(),
         fingerprint: series.to_owned(),
         starts_at: Some(from),
         ends_at: to.filter(|_| status == AlertStatus::Resolved),

@@ -187,8 +187,9 @@ impl Batcher {
             let counter = &self.context.counter;
             let added = patiently(|| counter.add(&committed.counted)).await;
             counted = added.map_err(|error| Failure::Store(error.to_string()));
-            match self.mark_again(&committed.touched, committed.at).await {
-                Ok(marked) => committed.follow_up.tiers.extend(marked),
+            let touched: Vec<Uuid> = committed.touched.keys().copied().collect();
+            match self.mark_again(&touched, committed.at).await {
+                Ok(marked) => committed.made_due(marked),
                 Err(error) => counted = counted.and(Err(error)),
             }
         }

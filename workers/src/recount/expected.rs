@@ -85,7 +85,7 @@ async fn look(
         Some((heard, since)) => {
             alert.silent = Some(SilentSource {
                 source: one.source.clone().unwrap_or_default(),
-                labels: one.labels.clone(),
+                labels: one.labels.iter().collect(),
                 since: heard,
             });
             own::fire(context, &watch.name, since, &alert, now).await

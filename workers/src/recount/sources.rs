@@ -1,9 +1,10 @@
 //! Sources that are not as they always were: one that is quiet against its habit, one whose sender leaves out alerts, one
 //! that never says that an alert is over. Each is an incident of Tocsin's own until that ends, so it is told once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tocsin::context::Context;
+use tocsin::domain::labels::Labels;
 use tocsin::domain::source_watch::{Moment, SourceFigures, Told, Warning};
 use tocsin::domain::verdict::SilentSource;
 use tocsin::jobs::JobError;
@@ -52,7 +53,7 @@ pub async fn watch_sources(context: &Context) -> Result<(), JobError> {
                 .filter(|_| warning == Warning::Quiet)
                 .map(|since| SilentSource {
                     source: source.to_owned(),
-                    labels: BTreeMap::new(),
+                    labels: Labels::new(),
                     since,
                 });
             tell(context, (told, &name, watch), &alert, &at).await?;

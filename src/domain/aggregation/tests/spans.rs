@@ -17,7 +17,7 @@ fn ledger(story: &[AlertDelivery]) -> Ledger {
 
 pub(super) fn with_severity(mut delivery: AlertDelivery, severity: &str) -> AlertDelivery {
     let labels = &mut delivery.alert.labels;
-    labels.insert("severity".to_owned(), severity.to_owned());
+    labels.insert("severity", severity);
     delivery
 }
 

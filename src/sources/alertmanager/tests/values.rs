@@ -23,11 +23,11 @@ fn any_value_in_place_of_text_is_read_as_text() {
         ("\u{fffd}", "g"),
         ("job", "y"),
     ] {
-        assert_eq!(alert.labels[name], value, "{name}");
+        assert_eq!(&alert.labels[name], value, "{name}");
     }
     assert!(!alert.labels.contains_key("e"));
     assert!(alert.labels["deep"].ends_with("…[cut]"));
-    assert_eq!(alert.annotations["list"], "[1, 2]");
+    assert_eq!(&alert.annotations["list"], "[1, 2]");
     assert_eq!(alert.title(), "s\u{fffd}");
     assert_eq!(alert.status, AlertStatus::Resolved);
     assert_eq!((alert.starts_at, alert.ends_at), (None, None));
@@ -60,8 +60,8 @@ fn the_alert_name_is_derived_before_labels_are_truncated() {
     let (alert, settings) = (entry(""), Config::default().signature);
     let called = Signature::of(&alert, &settings);
     assert_eq!((&*called.service, &*called.namespace), ("api", "prod"));
-    assert_eq!(alert.labels["severity"], "critical");
-    assert_eq!(alert.labels["pod"], "api-0");
+    assert_eq!(&alert.labels["severity"], "critical");
+    assert_eq!(&alert.labels["pod"], "api-0");
     assert_eq!(alert.labels.len(), 65);
     assert!(!alert.is_ignored(&[]));
     assert!(entry(r#","testalert":"true""#).is_ignored(&[]));
@@ -105,20 +105,20 @@ fn over_long_values_are_cut_and_marked() {
     ));
     assert!(alert.labels["x"].ends_with("…[cut]") && alert.labels["x"].len() <= 1024);
     assert!(alert.annotations["d"].ends_with("…[cut]") && alert.annotations["d"].len() <= 4096);
-    assert_eq!(alert.labels["n"], "5");
+    assert_eq!(&alert.labels["n"], "5");
     let many: Vec<String> = (0..100).map(|i| format!(r#""a{i}":"v""#)).collect();
     let alert = accepted(&format!(
         r#"{{"labels":{{{},"alertname":"A"}}}}"#,
         many.join(",")
     ));
     assert_eq!(alert.labels.len(), 65);
-    assert_eq!(alert.labels["tocsin_left_out"], "37");
-    assert_eq!(alert.labels["alertname"], "A");
+    assert_eq!(&alert.labels["tocsin_left_out"], "37");
+    assert_eq!(&alert.labels["alertname"], "A");
 }
 
 #[test]
 fn nul_becomes_a_replacement_character() {
     let alert = accepted(r#"{"labels":{"alertname":"A\u0000B"},"fingerprint":"f\u0000"}"#);
-    assert_eq!(alert.labels["alertname"], "A\u{fffd}B");
+    assert_eq!(&alert.labels["alertname"], "A\u{fffd}B");
     assert_eq!(alert.fingerprint, "f\u{fffd}");
 }

@@ -41,7 +41,10 @@ fn uptime_kuma_s_monitor_is_down_and_up_again() {
         down.title(),
         "[Shop] [🔴 Down] Request failed with status code 503"
     );
-    assert_eq!(down.annotations["monitor_url"], "https://shop.example.com/");
+    assert_eq!(
+        &down.annotations["monitor_url"],
+        "https://shop.example.com/"
+    );
     let tested = read(preset, sample!("uptime_kuma_test")).unwrap();
     assert_eq!((tested.alerts.len(), tested.tests), (0, 1));
     let notice = alert(preset, sample!("uptime_kuma_certificate"));

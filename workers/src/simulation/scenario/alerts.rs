@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tocsin::config::Config;
-use tocsin::domain::alert::{Alert, AlertStatus};
+use tocsin::domain::alert::{Alert, AlertStatus, Labels};
 use tocsin::domain::signature::Signature;
 use tocsin::time::Timestamp;
 
@@ -18,8 +18,6 @@ const RESEND: Duration = Duration::from_secs(4 * 3600);
 const COPIES: u32 = 1000;
 /// Stands for a copy's number.
 const NUMBER: &str = "{n}";
-
-type Labels = BTreeMap<String, String>;
 
 /// An alert that fires and ends, with its copies.
 #[derive(Clone, Debug)]
@@ -117,12 +115,12 @@ fn kind(alert: &FileAlert) -> Result<Kind, String> {
         let n = n.to_string();
         let labels = alert.labels.iter();
         labels
-            .map(|(name, value)| (name.clone(), value.replace(NUMBER, &n)))
+            .map(|(name, value)| (name, value.replace(NUMBER, &n)))
             .collect()
     };
-    let mut annotations = alert.annotations.clone();
+    let mut annotations: Labels = alert.annotations.iter().collect();
     if let Some(summary) = &alert.summary {
-        annotations.insert("summary".to_owned(), summary.clone());
+        annotations.insert("summary", summary);
     }
     Ok(Kind {
         copies: (1..=alert.copies.unwrap_or(1)).map(labels).collect(),

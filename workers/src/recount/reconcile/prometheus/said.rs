@@ -176,7 +176,7 @@ impl ByName {
 }
 
 pub(super) fn name_of(labels: &Labels) -> &str {
-    labels.get("alertname").map_or("", String::as_str)
+    labels.get("alertname").unwrap_or_default()
 }
 
 pub(super) fn labels_of(firing: &StaleFiring) -> Labels {
