@@ -36,7 +36,7 @@ pub fn mark(id: Uuid) -> String {
 /// The canary whose mark is in these labels; whether there is such a canary is for the store to say.
 #[must_use]
 pub fn marked(labels: &Labels) -> Option<Uuid> {
-    labels.values().find_map(|value| in_text(value))
+    labels.values().find_map(in_text)
 }
 
 fn in_text(text: &str) -> Option<Uuid> {

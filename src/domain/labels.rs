@@ -98,7 +98,7 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn usual(labels: &Labels) -> Self {
         let first = |names: &[&'static str]| {
-            let is_there = |name: &&&str| labels.get(**name).is_some_and(|value| !value.is_empty());
+            let is_there = |name: &&&str| labels.get(name).is_some_and(|value| !value.is_empty());
             names.iter().find(is_there).copied().unwrap_or_default()
         };
         Self {

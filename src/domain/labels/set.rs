@@ -148,6 +148,7 @@ impl Index<&str> for Labels {
     ///
     /// # Panics
     /// There is none.
+    #[expect(clippy::panic, reason = "as any map's")]
     fn index(&self, name: &str) -> &str {
         match self.get(name) {
             Some(value) => value,
