@@ -16,6 +16,7 @@ mod hooks;
 mod identity;
 mod malformed;
 mod near;
+mod notify;
 mod pagerduty;
 mod people;
 mod playbooks;
@@ -59,6 +60,7 @@ pub use file::read_secret;
 pub use generic::{Generic, Mapping, Meaning, PRESETS, Part, Pointer, Template, Templates, Words};
 pub use hooks::{Hook, hook_for};
 pub use identity::{IdentitySettings, Network};
+pub use notify::NotifySettings;
 pub use pagerduty::PagerDuty;
 pub use people::{People, Updates};
 pub use public::OWN_PATHS;
@@ -69,8 +71,8 @@ pub use report::{ReportSettings, Schedule};
 pub use secret::Secret;
 pub use sections::{
     Aggregation, AnomalySettings, CounterSettings, Counting, Escalation, FlappingSettings, Ingest,
-    Limits, LogFormat, McpSettings, NotifySettings, PrometheusServer, QueueSettings, Reconcile,
-    RecountSettings, Retention, Stop,
+    Limits, LogFormat, McpSettings, PrometheusServer, QueueSettings, Reconcile, RecountSettings,
+    Retention, Stop,
 };
 pub use sentry::SentrySettings;
 pub use sources::{Signed, SignedWithTime, Sources, Switch};

@@ -16,8 +16,6 @@ const SHORTEST_RECONCILE: Duration = Duration::from_secs(10);
 const MOST_LEASES: u32 = 15;
 /// The most incidents that a rule may ask for: that many are read whenever a level is worked out.
 const MOST_INCIDENTS: i64 = 1000;
-/// A longer wait would turn a rise into a reminder.
-const LONGEST_SETTLE: Duration = Duration::from_secs(3600);
 
 /// The most firings of an anomaly, of one series or several, that are read to decide whether it flaps.
 const MOST_CYCLES: u32 = 100;
@@ -218,10 +216,7 @@ impl Config {
             };
             return Err(format!("escalation.rules: {} {wrong}", rule.level));
         }
-        if self.notify.settle.0 > LONGEST_SETTLE {
-            return Err("notify.settle must be at most 1h".to_owned());
-        }
-        Ok(())
+        self.notify.check()
     }
 
     fn check_flapping(&self) -> Result<(), String> {

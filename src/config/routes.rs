@@ -50,6 +50,7 @@ impl Config {
             tells: tells.collect(),
             quiet: self.quiet.as_ref(),
             settle: self.notify.settle.0,
+            severities: &self.notify.severities,
             edits: self.edits(),
             cards: goes_on.map(|kind| kind.name).collect(),
             again: Some(again).filter(|again| !again.is_zero()),

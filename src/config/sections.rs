@@ -205,23 +205,6 @@ impl Default for Reconcile {
     }
 }
 
-/// When messages are sent.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct NotifySettings {
-    /// How long rises of an incident that has just opened gather before one message reports the highest.
-    /// Zero: each is sent at once.
-    pub settle: Span,
-}
-
-impl Default for NotifySettings {
-    fn default() -> Self {
-        Self {
-            settle: Span::secs(30),
-        }
-    }
-}
-
 /// How alerts are taken in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -42,6 +42,7 @@ pub(super) const CHANNEL: ChannelKind = ChannelKind {
         )
     },
     secrets: &["sentry__token"],
+    edits: |config| config.sentry.token.is_some(),
     reports: false,
     ..channels::PLAIN
 };

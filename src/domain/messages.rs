@@ -132,8 +132,8 @@ pub fn is_quiet(batch: &Batch) -> bool {
         && batch.heard_again().next().is_none()
 }
 
-/// What a batch calls for: its incidents opened again, were resolved, or have a higher severity. That they
-/// opened, and rises, are for [`of_tier`].
+/// What a batch calls for: its incidents opened again, were resolved, or have a higher severity, of those that the
+/// settings name. That they opened, and rises, are for [`of_tier`].
 #[must_use]
 pub fn of_batch(batch: &Batch, policy: &Policy<'_>, now: Timestamp) -> Vec<Candidate> {
     let reopened = batch.reopenings.iter().map(|(id, number)| Candidate {
@@ -159,15 +159,14 @@ pub fn of_batch(batch: &Batch, policy: &Policy<'_>, now: Timestamp) -> Vec<Candi
     }
     // Of several rises the last one says how bad it is.
     let worsened: HashMap<Uuid, i64> = batch.worsened.iter().copied().collect();
-    all.extend(worsened.into_iter().map(|(id, number)| {
-        let opened_at = batch.incidents.get(&id).map(|incident| incident.opened_at);
-        let settled = |opened_at| settle::over(opened_at, policy.settle, now);
-        Candidate {
-            since: opened_at.map_or(now, settled),
+    all.extend(worsened.into_iter().filter_map(|(id, number)| {
+        let incident = batch.incidents.get(&id)?;
+        policy.sends_rise_to(&incident.severity).then(|| Candidate {
+            since: settle::over(incident.opened_at, policy.settle, now),
             needed: Needed::WhereSeverityUnsaid,
             by_tier: true,
             ..Candidate::new(id, Kind::Worsened, number, now)
-        }
+        })
     }));
     all
 }

@@ -61,8 +61,8 @@ const RESOURCE: &str = "Sentry-Hook-Resource";
 const SIGNATURE: &str = "Sentry-Hook-Signature";
 /// What a body is about that is used.
 const USED: [&str; 4] = ["event_alert", "issue", "activity_alert", "metric_alert"];
-/// How long the queue is waited for; the whole answer is to take 200 ms at most.
-const WITHIN: Duration = Duration::from_millis(150);
+/// How long the queue is waited for: the whole answer is to take 200 ms at most, and half of that is for the rest of it.
+const WITHIN: Duration = Duration::from_millis(100);
 
 /// As an integration that subscribes to issues gets it.
 const EXAMPLE: &str = r#"{"action":"created","installation":{"uuid":"6f1f0f3a-52a4-4d8c-9a5e-1f0b8c2d7e11"},

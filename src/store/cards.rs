@@ -23,7 +23,7 @@ const SENT_WITHIN: Duration = Duration::from_secs(600);
 /// out, or is about to. The channel is compared so that no index of channels is used for it: an incident
 /// has few messages, and a channel has all.
 fn is_card(kinds: &[&'static str]) -> String {
-    let of_kind = |kind: &&str| format!("n.channel LIKE '{kind}:%'");
+    let of_kind = |kind: &&str| format!("n.channel LIKE '{kind}:%' OR n.channel || '' = '{kind}'");
     let of_kinds: Vec<String> = kinds.iter().map(of_kind).collect();
     let of_kinds = of_kinds.join(" OR ");
     format!(

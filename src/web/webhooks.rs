@@ -1,5 +1,6 @@
 //! The webhooks of the sources: translate, push everything in one round trip, answer.
 
+mod elsewhere;
 mod noted;
 
 use std::time::{Duration, Instant};
@@ -24,9 +25,7 @@ use crate::domain::refusal::{Code, Refusal};
 use crate::jobs::{Content, IngestAlert};
 use crate::operations::own::watch_name;
 use crate::queue::Push;
-use crate::sources::{
-    Delivery, Refused, Source, Translated, Verb, WebhookAnswer, cluster, rejected_together,
-};
+use crate::sources::{Delivery, Refused, Source, Verb, WebhookAnswer, cluster, rejected_together};
 use crate::telemetry::metrics::{BySource, Metrics, Outcome};
 use crate::telemetry::task_context;
 use crate::telemetry::trace_context::Trace;
@@ -205,14 +204,14 @@ pub(super) async fn take(
     let delivery = delivery(&source, method, request, context).await?;
     let translated = (source.translate)(&delivery, config);
     let translated = translated.and_then(|translated| {
-        let is_useless = source.senders.is_some() && is_useless(&translated);
-        match is_useless && of_another(&source, &ingress.sources, &delivery).is_some() {
+        let sources = &ingress.sources;
+        match elsewhere::is_misdirected(&source, sources, &delivery, &translated, config) {
             true => Err(Refused::Malformed(String::new())),
             false => Ok(translated),
         }
     });
-    let translated =
-        translated.map_err(|refused| refuse(refused, &source, &ingress.sources, &delivery))?;
+    let translated = translated
+        .map_err(|refused| refuse(refused, &source, &ingress.sources, &delivery, config))?;
 
     let received_at = delivery.received_at;
     let noted = Noted::of(&translated, received_at.after(config.counting.skew.0));
@@ -338,33 +337,21 @@ fn count(
         .observe(took.as_secs_f64());
 }
 
-/// Whether it has alerts, and none of them can be used. A mapping may take anything for an alert that lacks everything.
-fn is_useless(translated: &Translated) -> bool {
-    let is_alert = |content: &Content| matches!(content, Content::Alert(_));
-    !translated.alerts.is_empty() && !translated.alerts.iter().any(is_alert)
-}
-
-/// The other source that knows a delivery, if one does.
-fn of_another<'s>(
-    source: &Source,
-    sources: &'s [Source],
-    delivery: &Delivery,
-) -> Option<&'s Source> {
-    let mut others = sources.iter().filter(|other| other.name != source.name);
-    others.find(|other| (other.looks_like)(delivery))
-}
-
 /// Why a delivery is not taken. One that another source knows is refused with that one's address.
-fn refuse(refused: Refused, source: &Source, sources: &[Source], delivery: &Delivery) -> Problem {
+fn refuse(
+    refused: Refused,
+    source: &Source,
+    sources: &[Source],
+    delivery: &Delivery,
+    config: &Config,
+) -> Problem {
     let detail = refused.to_string();
     match refused {
         Refused::Malformed(_) => {
-            let of = of_another(source, sources, delivery);
-            let refusal = match of.and_then(|other| Some((other, other.paths.first()?))) {
-                Some((other, path)) => {
-                    let detail =
-                        format!("this is what {} sends: its webhook is {path}", other.sender);
-                    Refusal::new(Code::WrongSource, detail).value(*path)
+            let refusal = match elsewhere::address(source, sources, delivery, config) {
+                Some((sender, path)) => {
+                    let detail = format!("this is what {sender} sends: its webhook is {path}");
+                    Refusal::new(Code::WrongSource, detail).value(path)
                 }
                 None => Refusal::new(Code::InvalidBody, detail),
             };

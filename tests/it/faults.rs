@@ -9,7 +9,7 @@
 //! | SQLite | kill -9 in a commit*, locked by another process*, disk full, file not writable*, a damaged page* |
 //! | analysis | kill -9 while the language model is asked*, before the analysis is written* |
 //! | messages | kill -9 between a claim and the message*, between Telegram's answer and its note*, between the claim of an edit and the edit*, of a digest and the digest*, between a button's operation and what must follow* |
-//! | comments | kill -9 between a claim and the comment at Sentry*, between Sentry's answer and its note* |
+//! | comments | kill -9 between a claim and the comment at Sentry*, between Sentry's answer and its note*; likewise of the edit of a comment* |
 //! | network | cut in the request and in the reply at the ingress*, 170 clients of the pages that are slow or deaf*, Telegram hanging, resetting, refusing, talking nonsense* |
 //! | channels | Telegram hanging beside a webhook, 30,000 messages pending for a channel that is down, a claim among these |
 //! | time | the clock of SQLite's computer 8 hours ahead and then right*, an ingress's clock likewise*, a worker's clock 10 minutes ahead and behind*, alerts dated in the future and a year ago*, out of order*, resolved before they fire* |

@@ -1,5 +1,7 @@
 //! Bodies as senders send them, and as nobody does, through the real route of a source.
 
+mod elsewhere;
+
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tocsin::config::Tokens;
@@ -251,29 +253,6 @@ on_all! {
         assert_eq!(h.sql("SELECT CAST(sum(total) AS BIGINT) FROM anomalies").await, firings().await);
         h.finish().await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_recorded_body_sent_elsewhere_is_refused_with_its_address() {
-    let h = Harness::start(On::Sqlite).await;
-    for (source, _, body, _) in RECORDED {
-        let Some(path) = path_of(source) else {
-            continue;
-        };
-        for other in SOURCES {
-            // Grafana speaks Alertmanager's form, too.
-            let takes = (source, other.name) == ("alertmanager", "grafana");
-            if other.name == source || other.senders.is_some() || takes {
-                continue;
-            }
-            let (status, told) = h.post_recorded(other.name, body).await;
-            let found = (status, &told["code"], &told["value"]);
-            let expected = (400, &json!("wrong_source"), &json!(path));
-            assert_eq!(found, expected, "{source} at {}: {body:.200}", other.name);
-        }
-    }
-    assert_eq!(h.sql("SELECT count(*) FROM anomalies").await, 0);
-    h.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

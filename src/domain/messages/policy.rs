@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::escalation::Level;
 use crate::domain::notification::Kind;
 use crate::domain::routing::{self, Quiet, Route, RoutingKey};
+use crate::domain::severity;
 use crate::time::Timestamp;
 
 /// What can be sent as a message of its own.
@@ -15,7 +16,7 @@ use crate::time::Timestamp;
 pub enum Tell {
     /// An incident opened.
     Opened,
-    /// Its anomaly rose to `ESCALATE` or `PERMANENT_FIX`, or an alert of a higher severity joined it.
+    /// Its anomaly rose to `ESCALATE` or `PERMANENT_FIX`, or the severity of its alerts to one that the settings name.
     Escalated,
     /// It was resolved, and it still fires.
     Reopened,
@@ -62,6 +63,8 @@ pub struct Policy<'a> {
     pub quiet: Option<&'a Quiet>,
     /// How long after its opening an incident collects rises into one message (`notify.settle`).
     pub settle: Duration,
+    /// The severities that a rise to is sent of (`notify.severities`).
+    pub severities: &'a [String],
     /// The kinds of channels that there are and whose messages are kept up to date.
     pub edits: Vec<&'static str>,
     /// The kinds of channels whose cards incidents continue on.
@@ -106,6 +109,17 @@ impl Policy<'_> {
             Tell::USUAL.contains(&tell) || tells.any(|(_, kinds)| kinds.contains(&tell))
         };
         Tell::of(kind).is_none_or(is_sent) || (self.comments.is_some() && is_commented(kind))
+    }
+
+    /// Whether it is sent that an incident's severity rose to this.
+    #[must_use]
+    pub fn sends_rise_to(&self, severity: &str) -> bool {
+        let rank = severity::rank(severity);
+        rank.is_some()
+            && self
+                .severities
+                .iter()
+                .any(|word| severity::rank(word) == rank)
     }
 
     /// Where a message of this kind about such an incident goes.

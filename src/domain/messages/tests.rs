@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use super::*;
 use crate::domain::aggregation::ResolvedBy;
 
@@ -5,6 +7,10 @@ const NOW: Timestamp = Timestamp(1_795_382_909_000);
 const SETTLE: Duration = Duration::from_secs(30);
 const CHAT: &str = "telegram:-100";
 const LOG: &str = "log";
+static SEVERITIES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let severities = ["error", "critical"];
+    severities.map(str::to_owned).to_vec()
+});
 
 /// Messages that there are, with their states.
 type Known = &'static [(Kind, &'static str)];
@@ -21,6 +27,7 @@ fn policy(telegram: &[Tell]) -> Policy<'_> {
         tells: vec![(CHAT.to_owned(), telegram)],
         quiet: None,
         settle: SETTLE,
+        severities: &SEVERITIES,
         edits: vec!["telegram"],
         cards: vec!["telegram"],
         again: None,
@@ -81,6 +88,29 @@ fn existing(n: u128, channel: &str, kind: Kind, state: &str) -> ExistingMessage 
 }
 
 #[test]
+fn a_rise_is_sent_if_the_settings_name_the_severity_by_any_of_its_words_and_shown_in_any_case() {
+    for (severity, is_sent) in [
+        ("critical", true),
+        ("P1", true),
+        ("error", true),
+        ("warning", false),
+        ("info", false),
+        ("", false),
+        ("urgent", false),
+    ] {
+        let worse = Incident {
+            severity: severity.to_owned(),
+            ..incident(1, Status::Open, Status::Open)
+        };
+        let mut batch = batch([worse]);
+        batch.worsened = vec![(id(1), 1)];
+        let sent = of_batch(&batch, &policy(&Tell::USUAL), NOW);
+        assert_eq!(!sent.is_empty(), is_sent, "{severity:?}");
+        assert_eq!(changed_cards(&batch), [id(1)], "{severity:?}");
+    }
+}
+
+#[test]
 fn a_batch_that_changes_no_incident_is_quiet() {
     assert!(is_quiet(&batch([])));
     assert!(is_quiet(&batch([incident(1, Status::Open, Status::Open)])));
@@ -112,7 +142,10 @@ fn a_batch_plans_messages_for_changed_incidents() {
         incident(1, Status::Open, Status::Resolved),
         incident(2, Status::Resolved, Status::Open),
         incident(3, Status::Resolved, Status::Open),
-        incident(4, Status::Open, Status::Open),
+        Incident {
+            severity: "page".to_owned(),
+            ..incident(4, Status::Open, Status::Open)
+        },
         incident(5, Status::Open, Status::Acknowledged),
     ]);
     batch.reopenings = vec![(id(3), 7)];

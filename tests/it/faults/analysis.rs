@@ -118,7 +118,7 @@ async fn asked(model: &MockServer) -> usize {
     model.received_requests().await.unwrap().len()
 }
 
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !holds().await {
         assert!(began.elapsed() < RECOVERY, "{what}: not in time");

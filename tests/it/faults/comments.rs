@@ -1,7 +1,10 @@
 //! Workers that are killed while they comment: Sentry holds what they said last.
 
 use serde_json::{Value, json};
+use wiremock::matchers::path;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use super::analysis::until;
 use super::oracle::{RECOVERY, Scenario};
 use crate::fleet::processes::Launch;
 use crate::harness::On;
@@ -19,6 +22,16 @@ scenarios! {
     async fn killed_between_the_answer_to_a_comment_and_its_note(on: postgres fleet) {
         let sentry = killed_at_each_comment(on, Hold::Answers).await;
         assert_eq!(sentry.searched(), 3);
+    }
+
+    async fn killed_between_a_claim_and_the_edit_of_a_comment(on: postgres fleet) {
+        // It did not arrive.
+        killed_at_the_edit(on, Hold::Requests, 1).await;
+    }
+
+    async fn killed_between_the_answer_to_the_edit_of_a_comment_and_its_note(on: postgres fleet) {
+        // The same text is written over itself.
+        killed_at_the_edit(on, Hold::Answers, 2).await;
     }
 }
 
@@ -74,6 +87,71 @@ async fn killed_at_each_comment(on: On, held: Hold) -> Sentry {
         assert!(headline.contains(expected), "{:#?}", sentry.headlines());
     }
     sentry
+}
+
+/// An incident is commented on and then analyzed; whoever edits the comment dies when that has arrived and is held.
+async fn killed_at_the_edit(on: On, held: Hold, edits: usize) {
+    let mut scenario = Scenario::new(on).await;
+    let sentry = Sentry::start().await;
+    let model = model().await;
+    scenario.fleet.settings.extend(sentry.settings());
+    scenario.fleet.settings.extend([
+        ("TOCSIN_ANALYSIS__ENABLED", "true".to_owned()),
+        ("TOCSIN_ANALYSIS__MODEL__URL", model.uri()),
+        ("TOCSIN_ANALYSIS__MODEL__NAME", "small".to_owned()),
+        ("TOCSIN_TELEGRAM__FOLD", "100ms".to_owned()),
+    ]);
+    let url = scenario.fleet.start("ingress", 1).await.remove(0);
+    let mut started = Vec::new();
+    for queues in ["ingest,tier,repair,recount", "notify"] {
+        let work = ["work", "--queues", queues];
+        started.push(scenario.fleet.start_as(&work, &Launch::default()).await);
+    }
+    let notifies = started[1];
+    post(&scenario, &url, CREATED).await;
+    let sent = "SELECT count(*) FROM notifications WHERE channel = 'sentry' AND state = 'sent'";
+    until("it is commented on", async || {
+        scenario.fleet.sql(sent).await == 1
+    })
+    .await;
+    assert!(!sentry.comments()[0].1.contains(FOUND));
+
+    sentry.hold(held);
+    scenario
+        .fleet
+        .start_as(&["work", "--queues", "analyze"], &Launch::default())
+        .await;
+    sentry.arrives(2).await;
+    scenario.fleet.processes[notifies].kill();
+    sentry.abandoned().await;
+    assert_eq!(sentry.edits().len(), edits - 1);
+    sentry.hold(Hold::Nothing);
+    scenario.fleet.processes[notifies].restart().unwrap();
+    sentry.arrives(3).await;
+    scenario.fleet.settled(1, RECOVERY).await;
+    let texts = sentry.edits();
+    assert_eq!(texts.len(), edits, "{texts:#?}");
+    assert!(texts.iter().all(|text| *text == texts[0]), "{texts:#?}");
+    assert_eq!(
+        sentry.comments(),
+        [("9000042".to_owned(), texts[0].1.clone())]
+    );
+    assert!(texts[0].1.contains(FOUND), "{texts:#?}");
+    let unsettled = "SELECT count(*) FROM notifications WHERE edit_due_since IS NOT NULL OR edits_ended IS NOT NULL";
+    assert_eq!(scenario.fleet.sql(unsettled).await, 0);
+}
+
+/// What the language model says.
+const FOUND: &str = "Roll back the checkout.";
+
+async fn model() -> MockServer {
+    let server = MockServer::start().await;
+    let answer = json!({"choices": [{"message": {"role": "assistant", "content": FOUND}}]});
+    Mock::given(path("/chat/completions"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(answer))
+        .mount(&server)
+        .await;
+    server
 }
 
 async fn post(scenario: &Scenario, url: &str, body: &str) {

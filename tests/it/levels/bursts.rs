@@ -111,6 +111,29 @@ on_all! {
         h.finish().await;
     }
 
+    async fn a_rise_to_a_severity_that_the_settings_do_not_name_shows_on_the_card_alone(on) {
+        let h = Harness::start_with(on, |config| {
+            config.notify.severities = vec!["P1".to_owned()];
+        })
+        .await;
+        h.send_and_drain(vec![with("info", "pod-0", h.now())]).await;
+        let worsened = "SELECT count(*) FROM notifications WHERE kind = 'worsened'";
+        for (rises, severity) in ["warning", "error"].into_iter().enumerate() {
+            h.send_and_drain(vec![with(severity, &format!("pod-{severity}"), h.now())]).await;
+            let card = h.telegram.messages()[0].clone();
+            assert!(card.shown.contains(&format!("· {severity}")), "{}", card.shown);
+            assert!(card.edits > rises && h.telegram.taken().len() == 1, "{severity}: {card:?}");
+            assert_eq!(h.incident().await["severity"], severity);
+            assert_eq!(h.sql(worsened).await, 0);
+        }
+        // By another word for it.
+        h.send_and_drain(vec![with("critical", "pod-3", h.now())]).await;
+        let told = h.telegram.headlines();
+        assert!(told.len() == 2 && told[1].contains("critical"), "{told:#?}");
+        assert!(h.sql(worsened).await > 0);
+        h.finish().await;
+    }
+
     async fn a_higher_severity_in_a_burst_notifies_once_at_its_end(on) {
         let h = Harness::with_bursts(on).await;
         h.send_and_drain(vec![with("warning", "pod-0", h.now())]).await;

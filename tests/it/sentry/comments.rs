@@ -1,5 +1,7 @@
 //! Comments on the issues that incidents are about.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tocsin::config::Config;
 
@@ -16,6 +18,22 @@ async fn commenting(on: On, sentry: &Sentry, set: impl FnOnce(&mut Config)) -> H
         set(config);
     })
     .await
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const OPENED: &str = "SELECT count(*) FROM notifications WHERE channel = 'sentry' AND kind = 'opened' AND state = 'sent'";
+const DUE: &str = "SELECT count(*) FROM notifications WHERE edit_due_since IS NOT NULL";
+
+/// An instance whose second incident of an anomaly has its comment, the third one there, and waits for its analysis.
+async fn waiting_for_analysis(on: On, sentry: &Sentry) -> Harness {
+    let h = commenting(on, sentry, |config| config.analysis.enabled = true).await;
+    h.sentry("issue", &of_issue(CREATED, 1)).await;
+    h.sentry("issue", &of_issue(RESOLVED, 1)).await;
+    h.advance(HOUR);
+    h.pause("analyze", true).await;
+    h.sentry_and_go_on("issue", &of_issue(CREATED, 2)).await;
+    h.until(OPENED, 2).await;
+    h
 }
 
 on_all! {
@@ -90,14 +108,88 @@ on_all! {
             h.sql(&format!("SELECT count(*) FROM notifications WHERE channel = 'sentry' AND state = '{state}'")).await
         };
         assert_eq!(state("sent").await, 1);
+        // It has an ID then, by which it can be edited.
+        let searched = sentry.searched();
         sentry.answer_next(500, "Internal Error");
         sentry.answer_next(404, "The requested resource does not exist");
         h.sentry("issue", &of_issue(CREATED, 2).replace("\"PaymentDeclined\"", "\"E2\"")).await;
         assert_eq!(state("given up").await, 1);
-        assert_eq!(sentry.searched(), 1, "after an error it is looked whether the comment is there");
+        assert_eq!(sentry.searched(), searched + 1, "after an error it is looked whether the comment is there");
         let error = h.sql_text("SELECT error FROM notifications WHERE state = 'given up'").await;
         assert!(error.contains("sentry answered 404") && error.contains("does not exist"), "{error}");
         h.finish_with_dead_letters().await;
+    }
+
+    async fn a_comment_is_edited_once_when_its_incident_is_analyzed_and_for_nothing_else(on) {
+        let sentry = Sentry::start().await;
+        let h = waiting_for_analysis(on, &sentry).await;
+        let posted = sentry.comments()[2].clone();
+        assert!(posted.1.contains("Opened") && !posted.1.contains("First seen"), "{}", posted.1);
+        // More changes than its analysis, which is no reason.
+        h.sentry_and_go_on("issue", &of_issue(CREATED, 3)).await;
+        h.until("SELECT count(*) FROM occurrences", 3).await;
+        h.until("SELECT count(*) FROM incidents WHERE tier_due_since IS NOT NULL", 0).await;
+        h.until(DUE, 0).await;
+        assert_eq!(sentry.edits(), []);
+        h.pause("analyze", false).await;
+        h.drain().await;
+        let edits = sentry.edits();
+        assert_eq!(edits.len(), 1, "{edits:#?}");
+        let (id, text) = &edits[0];
+        assert!(id == "3" && text.contains("Opened") && text.contains("First seen on"), "{id}: {text}");
+        assert_eq!(text.lines().last(), posted.1.lines().last(), "it is known by the same ID");
+        // Nothing else is found out, and so nothing is written.
+        let incident = h.get("/api/v1/incidents?status=OPEN").await["items"][0]["id"].clone();
+        let (status, told) = h.post(&format!("/api/v1/incidents/{}/analyze", incident.as_str().unwrap()), json!({})).await;
+        assert!((200..300).contains(&status), "{told}");
+        h.drain().await;
+        for issue in 2..=3 {
+            h.sentry("issue", &of_issue(RESOLVED, issue)).await;
+        }
+        assert_eq!((sentry.edits().len(), sentry.comments().len()), (1, 4));
+        h.finish().await;
+    }
+
+    async fn a_comment_that_is_written_after_the_analysis_has_it_from_the_start(on) {
+        let sentry = Sentry::start().await;
+        let h = commenting(on, &sentry, |config| config.analysis.enabled = true).await;
+        h.sentry("issue", &of_issue(CREATED, 1)).await;
+        h.sentry("issue", &of_issue(RESOLVED, 1)).await;
+        h.advance(HOUR);
+        h.pause("notify", true).await;
+        h.sentry_and_go_on("issue", &of_issue(CREATED, 2)).await;
+        h.until("SELECT count(*) FROM incidents WHERE status = 'OPEN' AND analysis IS NOT NULL", 1).await;
+        h.pause("notify", false).await;
+        h.drain().await;
+        let comments = sentry.comments();
+        assert!(comments[2].1.contains("First seen on"), "{comments:#?}");
+        assert_eq!((comments.len(), sentry.edits().len()), (3, 0));
+        h.finish().await;
+    }
+
+    async fn sentry_s_limit_holds_for_edits_too_and_what_it_refuses_for_good_is_left_with_its_reason(on) {
+        let sentry = Sentry::start().await;
+        let h = waiting_for_analysis(on, &sentry).await;
+        sentry.limit(0);
+        h.pause("analyze", false).await;
+        sentry.refuses(1).await;
+        sentry.limit(100);
+        h.drain().await;
+        assert_eq!(sentry.edits().len(), 1);
+        h.finish().await;
+
+        for (status, detail) in [(403, "You do not have permission to perform this action."), (404, "The requested resource does not exist")] {
+            let sentry = Sentry::start().await;
+            let h = waiting_for_analysis(on, &sentry).await;
+            sentry.answer_next_edit(502, "Bad Gateway");
+            sentry.answer_next_edit(status, detail);
+            h.pause("analyze", false).await;
+            h.drain().await;
+            assert_eq!((sentry.edits().len(), h.sql(DUE).await), (0, 0));
+            let why = h.sql_text("SELECT edits_ended FROM notifications WHERE edits_ended IS NOT NULL").await;
+            assert!(why.contains(&status.to_string()) && why.contains(detail), "{why}");
+            h.finish().await;
+        }
     }
 }
 

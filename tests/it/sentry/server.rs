@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tocsin::config::{Config, Secret, SentrySettings};
@@ -19,6 +19,7 @@ use crate::telegram::Hold;
 
 const TOKEN: &str = "sntrys-0123456789abcdef";
 const COMMENTS: &str = "/api/0/organizations/acme/issues/{issue}/comments/";
+const COMMENT: &str = "/api/0/organizations/acme/issues/{issue}/comments/{id}/";
 
 #[derive(Clone, Default)]
 pub struct Sentry {
@@ -29,9 +30,13 @@ pub struct Sentry {
 
 #[derive(Default)]
 struct Seen {
-    /// Issues, and what was written there.
+    /// Issues, and what was written there. A comment's ID is its place, from 1.
     comments: Vec<(String, String)>,
+    /// The IDs of comments that were edited, with their new texts, in order.
+    edits: Vec<(String, String)>,
     answers: VecDeque<(StatusCode, &'static str)>,
+    /// Likewise, to edits.
+    edit_answers: VecDeque<(StatusCode, &'static str)>,
     /// How often it was looked what is there.
     searched: usize,
     arrived: usize,
@@ -55,6 +60,7 @@ impl Sentry {
         let app = Router::new()
             .route("/api/0/organizations/acme/issues/", get(issues))
             .route(COMMENTS, get(search).post(comment))
+            .route(COMMENT, put(edit))
             .with_state(sentry.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         sentry
@@ -84,7 +90,13 @@ impl Sentry {
         self.seen(|seen| seen.answers.push_back(answer));
     }
 
-    /// It takes so many comments in a second at most.
+    /// The same, of edits.
+    pub fn answer_next_edit(&self, status: u16, detail: &'static str) {
+        let answer = (StatusCode::from_u16(status).unwrap(), detail);
+        self.seen(|seen| seen.edit_answers.push_back(answer));
+    }
+
+    /// It takes so many comments, and edits, in a second at most.
     pub fn limit(&self, most: usize) {
         self.seen(|seen| seen.limit = Some(most));
     }
@@ -106,6 +118,11 @@ impl Sentry {
         comments.iter().map(|(_, text)| line(text)).collect()
     }
 
+    /// The IDs of comments that were edited, with their new texts, in order.
+    pub fn edits(&self) -> Vec<(String, String)> {
+        self.seen(|seen| seen.edits.clone())
+    }
+
     /// How often it was looked what is there.
     pub fn searched(&self) -> usize {
         self.seen(|seen| seen.searched)
@@ -116,9 +133,14 @@ impl Sentry {
         self.seen(|seen| seen.refused)
     }
 
-    /// Waits until so many comments have arrived, taken or not.
+    /// Waits until so many comments and edits have arrived, taken or not.
     pub async fn arrives(&self, how_many: usize) {
         self.until(|seen| seen.arrived >= how_many).await;
+    }
+
+    /// Waits until so many were refused because there were too many.
+    pub async fn refuses(&self, how_many: usize) {
+        self.until(|seen| seen.refused >= how_many).await;
     }
 
     /// Waits until nobody waits for an answer: a killed process is known to be gone.
@@ -150,16 +172,8 @@ impl Seen {
         if let Some((status, detail)) = self.answers.pop_front() {
             return refusal(status, detail);
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        if self.lately.0 != now.as_secs() {
-            self.lately = (now.as_secs(), 0);
-        }
-        self.lately.1 += 1;
-        if self.limit.is_some_and(|limit| self.lately.1 > limit) {
-            self.refused += 1;
-            let reset = (now.as_secs() + 1).to_string();
-            let refused = refusal(StatusCode::TOO_MANY_REQUESTS, "too frequently");
-            return ([("X-Sentry-Rate-Limit-Reset", reset)], refused).into_response();
+        if let Some(limited) = self.limited() {
+            return limited;
         }
         let comment = (issue, text.to_owned());
         if self.comments.contains(&comment) {
@@ -170,6 +184,47 @@ impl Seen {
         let taken =
             json!({"id": self.comments.len().to_string(), "type": "note", "data": {"text": text}});
         (StatusCode::CREATED, Json(taken)).into_response()
+    }
+}
+
+impl Seen {
+    /// The refusal of what is too much for this second.
+    fn limited(&mut self) -> Option<Response> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        if self.lately.0 != now.as_secs() {
+            self.lately = (now.as_secs(), 0);
+        }
+        self.lately.1 += 1;
+        if self.limit.is_none_or(|limit| self.lately.1 <= limit) {
+            return None;
+        }
+        self.refused += 1;
+        let reset = (now.as_secs() + 1).to_string();
+        let refused = refusal(StatusCode::TOO_MANY_REQUESTS, "too frequently");
+        Some(([("X-Sentry-Rate-Limit-Reset", reset)], refused).into_response())
+    }
+
+    /// Sentry does not mind a text that is there already.
+    fn change(&mut self, issue: &str, id: String, text: &str) -> Response {
+        if let Some((status, detail)) = self.edit_answers.pop_front() {
+            return refusal(status, detail);
+        }
+        if let Some(limited) = self.limited() {
+            return limited;
+        }
+        let at: usize = id.parse().unwrap();
+        match self.comments.get_mut(at - 1).filter(|(of, _)| of == issue) {
+            Some(comment) => text.clone_into(&mut comment.1),
+            None => {
+                return refusal(
+                    StatusCode::NOT_FOUND,
+                    "The requested resource does not exist",
+                );
+            }
+        }
+        let changed = json!({"id": id, "type": "note", "data": {"text": text}});
+        self.edits.push((id, text.to_owned()));
+        Json(changed).into_response()
     }
 }
 
@@ -214,6 +269,20 @@ async fn comment(
     answer
 }
 
+async fn edit(
+    State(sentry): State<Sentry>,
+    Path((issue, id)): Path<(String, String)>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    check(&headers);
+    let _waiting = Waiting::at(&sentry);
+    sentry.pass(Hold::Requests).await;
+    let answer = sentry.seen(|seen| seen.change(&issue, id, body["text"].as_str().unwrap()));
+    sentry.pass(Hold::Answers).await;
+    answer
+}
+
 /// The newest first.
 async fn search(
     State(sentry): State<Sentry>,
@@ -223,8 +292,10 @@ async fn search(
     check(&headers);
     sentry.seen(|seen| {
         seen.searched += 1;
-        let there = seen.comments.iter().rev().filter(|(at, _)| *at == issue);
-        let there = there.map(|(_, text)| json!({"type": "note", "data": {"text": text}}));
+        let known = seen.comments.iter().enumerate().rev();
+        let there = known.filter(|(_, (at, _))| *at == issue).map(|(at, (_, text))| {
+            json!({"id": (at + 1).to_string(), "type": "note", "data": {"text": text}})
+        });
         Json(there.collect())
     })
 }

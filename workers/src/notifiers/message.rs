@@ -20,7 +20,7 @@ use tocsin::time::Timestamp;
 
 use self::again::{again, flapping, flapping_hint, muted, says_flapping};
 use self::background::{analysis, description, generated, links, values};
-pub(super) use self::comment::of_comment;
+pub(super) use self::comment::{of_analysis, of_comment};
 use self::recommended::{failed_fix, recommended, tier};
 use self::tried::{held_last, repairs};
 use super::markup::Line;

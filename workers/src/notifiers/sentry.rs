@@ -1,10 +1,15 @@
-//! Comments in Sentry: <https://docs.sentry.io/api/>, `POST /organizations/ORG/issues/ID/comments/`.
+//! Comments in Sentry: <https://docs.sentry.io/api/>, `POST /organizations/ORG/issues/ID/comments/`, and `PUT` of one of
+//! these by its ID (`group_notes_details.py` in Sentry's source).
 //!
 //! What we post is a comment at the issue that an incident is about: when the incident opens, at each rise to
 //! `ESCALATE` or `PERMANENT_FIX`, and when it is resolved (which of them, `tocsin::domain::messages` decides). The
 //! last line names Tocsin and the message's own ID. What comes out is one comment for each message: after a try that
 //! may have arrived, the newest comments are searched for that ID first, and Sentry itself refuses a text that the
 //! same user wrote within an hour ("already posted"), which is as good as taken.
+//!
+//! A comment is edited when there is an analysis that it does not show, and for nothing else: what it said of its moment
+//! stays, and each later comment speaks of its own. Sentry lets only the user edit who wrote it, with as many words for
+//! that as for a comment that is gone: 404.
 //!
 //! A comment cannot be tried without an issue to write it at. So a test message posts nothing: it reads one issue of
 //! the organization, and tells whether the token may.
@@ -27,8 +32,9 @@ use uuid::Uuid;
 
 use super::circuit_breaker::CircuitBreaker;
 use super::http::{Answer, HttpReceiver, Reads};
+use super::markup::{self, Line};
 use super::{
-    Card, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, markup, message,
+    Card, Edited, Message, Notifier, SendError, Sent, TOTAL_TIMEOUT, TestMessage, message,
 };
 
 /// The longest text, in UTF-16 code units. Sentry is not known to have a limit.
@@ -53,7 +59,13 @@ pub struct Sentry {
 #[serde(rename_all = "snake_case")]
 enum Body {
     /// This text, at this issue.
-    Comment { issue: String, text: String },
+    Comment {
+        issue: String,
+        text: String,
+        /// The part of it that is the analysis; empty if there is none in it.
+        #[serde(default)]
+        analysis: String,
+    },
     /// Whether the token is good.
     Check,
 }
@@ -117,15 +129,27 @@ impl Sentry {
         self.http.call(Instant::now, request, reads).await
     }
 
-    /// Whether an issue has the comment of this message already.
-    async fn is_there(&self, issue: &str, id: Uuid, began: Instant) -> Result<bool, SendError> {
+    /// The comment of this message that an issue has already, as Sentry gives it.
+    async fn find(
+        &self,
+        issue: &str,
+        id: Uuid,
+        began: Instant,
+    ) -> Result<Option<Value>, SendError> {
         let url = self.comments(issue);
         let newest = [("per_page", SEARCHED)];
         let newest = |client: &Client| client.get(url).query(&newest);
         let answer = self.call(began, Reads::Everything, newest).await?;
         self.http.outcome(Instant::now, &answer)?;
-        let said = String::from_utf8_lossy(&answer.body);
-        Ok(said.contains(&id.to_string()))
+        let has_id = |said: &str| said.contains(&id.to_string());
+        if !has_id(&String::from_utf8_lossy(&answer.body)) {
+            return Ok(None);
+        }
+        let comments: Vec<Value> = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let found = comments
+            .into_iter()
+            .find(|comment| has_id(&comment.to_string()));
+        Ok(Some(found.unwrap_or_default()))
     }
 
     async fn comment(
@@ -139,9 +163,11 @@ impl Sentry {
             let why = "the incident is about no issue in Sentry".to_owned();
             return Err(SendError::GiveUp(why));
         }
-        if message.is_repeated && self.is_there(issue, message.id, began).await? {
+        if message.is_repeated
+            && let Some(found) = self.find(issue, message.id, began).await?
+        {
             return Ok(Sent {
-                message_id: None,
+                message_id: comment_id(&found),
                 answer: format!("issue {issue} has the comment already"),
             });
         }
@@ -150,14 +176,16 @@ impl Sentry {
         let post = |client: &Client| client.post(url).json(&comment);
         let answer = self.call(began, Reads::Everything, post).await?;
         if is_duplicate(&answer) {
+            // Only its ID is missing, without which it cannot be edited.
+            let found = self.find(issue, message.id, began).await.ok().flatten();
             return Ok(Sent {
-                message_id: None,
+                message_id: found.as_ref().and_then(comment_id),
                 answer: self.http.said(&answer),
             });
         }
         self.http.outcome(Instant::now, &answer)?;
         let comment: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let id = comment["id"].as_str().map(str::to_owned);
+        let id = comment_id(&comment);
         Ok(Sent {
             answer: format!(
                 "comment {} at issue {issue}",
@@ -188,6 +216,22 @@ fn signed(text: &str, id: Uuid) -> String {
     format!("{text}\n\nTocsin `{id}`")
 }
 
+/// Whether a refusal to edit a comment is the last word of it: it is not this user's, or it or its issue is gone.
+fn is_final(status: StatusCode) -> bool {
+    matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+}
+
+/// The ID of a comment, as it stands in addresses.
+fn comment_id(comment: &Value) -> Option<String> {
+    let is_id = |id: &&str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit());
+    comment["id"].as_str().filter(is_id).map(str::to_owned)
+}
+
+/// Lines in Sentry's Markdown, in which one line break is none.
+fn written(lines: &[Line]) -> String {
+    markup::markdown(lines, TEXT_MAX).replace('\n', "\n\n")
+}
+
 /// Whether the same user wrote the same text there within an hour.
 fn is_duplicate(answer: &Answer) -> bool {
     let says_so = |body: &[u8]| String::from_utf8_lossy(body).contains("already posted");
@@ -195,6 +239,17 @@ fn is_duplicate(answer: &Answer) -> bool {
 }
 
 impl Body {
+    /// What is said of a card.
+    fn of(card: &Card, lang: Lang) -> Self {
+        let text = lang.text();
+        let issue = sentry::issue(&card.incident.source, &card.incident.labels);
+        Self::Comment {
+            issue: issue.unwrap_or_default().to_owned(),
+            text: written(&message::of_comment(card, text)),
+            analysis: written(&message::of_analysis(card, text)),
+        }
+    }
+
     fn written(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -207,14 +262,7 @@ impl Notifier for Sentry {
     }
 
     fn render(&self, card: &Card) -> String {
-        let lines = message::of_comment(card, self.lang.text());
-        let issue = sentry::issue(&card.incident.source, &card.incident.labels);
-        let body = Body::Comment {
-            issue: issue.unwrap_or_default().to_owned(),
-            // One line break is none in Markdown.
-            text: markup::markdown(&lines, TEXT_MAX).replace('\n', "\n\n"),
-        };
-        body.written()
+        Body::of(card, self.lang).written()
     }
 
     fn render_test(&self, _: &TestMessage) -> String {
@@ -223,7 +271,7 @@ impl Notifier for Sentry {
 
     async fn send(&self, message: Message<'_>) -> Result<Sent, SendError> {
         match serde_json::from_str(message.body) {
-            Ok(Body::Comment { issue, text }) => self.comment(&issue, &text, message).await,
+            Ok(Body::Comment { issue, text, .. }) => self.comment(&issue, &text, message).await,
             Ok(Body::Check) => self.check().await,
             Err(_) => Err(SendError::GiveUp("the comment cannot be read".to_owned())),
         }
@@ -231,6 +279,34 @@ impl Notifier for Sentry {
 
     fn circuit_breaker(&self) -> Option<&CircuitBreaker> {
         Some(&self.http.circuit_breaker)
+    }
+
+    fn render_edit(&self, card: &Card, shown: Option<&str>) -> Option<String> {
+        let shown = shown.and_then(|shown| serde_json::from_str(shown).ok());
+        let new = Body::of(card, self.lang);
+        let is_due = match (&new, &shown) {
+            (Body::Comment { analysis: new, .. }, Some(Body::Comment { analysis: old, .. })) => {
+                !new.is_empty() && new != old
+            }
+            // It may show an older one.
+            (Body::Comment { analysis, .. }, _) => !analysis.is_empty(),
+            (Body::Check, _) => false,
+        };
+        is_due.then(|| new.written())
+    }
+
+    async fn edit(&self, message_id: &str, message: Message<'_>) -> Result<Edited, SendError> {
+        let Ok(Body::Comment { issue, text, .. }) = serde_json::from_str(message.body) else {
+            return Ok(Edited::Never("the comment cannot be read".to_owned()));
+        };
+        let url = format!("{}{message_id}/", self.comments(&issue));
+        let comment = json!({"text": signed(&text, message.id)});
+        let put = |client: &Client| client.put(url).json(&comment);
+        let answer = self.call(Instant::now(), Reads::Refusals, put).await?;
+        match self.http.outcome(Instant::now, &answer) {
+            Err(SendError::GiveUp(why)) if is_final(answer.status) => Ok(Edited::Never(why)),
+            outcome => outcome.map(|_| Edited::Done),
+        }
     }
 }
 

@@ -29,7 +29,9 @@ pub(super) fn analysis(card: &Card, text: &Text) -> Option<Line> {
     let said = findings.filter(|finding| finding.is_on_cards());
     let said = said.take(SENTENCES);
     let said: Vec<String> = said.map(|finding| sentence(text, finding)).collect();
-    let said = known(&said.join(" "), ANALYSIS)?;
+    // Chinese sentences have no space between them.
+    let said = said.join(" ").replace("。 ", "。");
+    let said = known(&said, ANALYSIS)?;
     Some(Line::new().symbol("🔎").text(said))
 }
 

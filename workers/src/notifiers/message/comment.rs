@@ -4,9 +4,16 @@ use tocsin::text::{Text, address};
 
 use super::background::{analysis, generated};
 use super::{
-    Card, figures, headline, identity, level, opening, repairs, restarts, status_line, tier,
+    Card, failed_fix, figures, headline, identity, level, opening, recommended, repairs, restarts,
+    status_line, tier,
 };
 use crate::notifiers::markup::Line;
+
+/// Those of its lines that are the analysis.
+pub(in crate::notifiers) fn of_analysis(card: &Card, text: &Text) -> Vec<Line> {
+    let lines = [analysis(card, text), generated(card, text)];
+    lines.into_iter().flatten().collect()
+}
 
 /// The lines of a comment.
 pub(in crate::notifiers) fn of_comment(card: &Card, text: &Text) -> Vec<Line> {
@@ -17,6 +24,8 @@ pub(in crate::notifiers) fn of_comment(card: &Card, text: &Text) -> Vec<Line> {
         level(card, text),
         tier(card, text),
         restarts(card, text),
+        failed_fix(card, text),
+        recommended(card, text),
         figures(card, text),
         repairs(card, text),
         analysis(card, text),

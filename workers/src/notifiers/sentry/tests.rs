@@ -40,7 +40,7 @@ fn of_issue(card: &mut Card) {
 
 fn text(card: &Card) -> String {
     let body = serde_json::from_str(&at("https://sentry.example").render(card));
-    let Ok(Body::Comment { issue, text }) = body else {
+    let Ok(Body::Comment { issue, text, .. }) = body else {
         panic!("no comment: {body:?}");
     };
     assert_eq!(issue, "9000042");
@@ -57,6 +57,17 @@ fn a_comment_says_how_often_and_what_to_do() {
     over.incident.resolved_at = Some(over.incident.opened_at);
     let all = [opened, escalated, text(&over)].join("\n\n---\n\n");
     assert_snapshot!(all);
+}
+
+#[test]
+fn a_comment_says_which_action_is_recommended() {
+    let mut card = card(Kind::Opened);
+    card.recommendation = Some(samples::recommendation("roll_back"));
+    let text = text(&card);
+    assert!(
+        text.contains("👉") && text.contains("`roll_back`"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -216,5 +227,124 @@ async fn what_is_about_no_issue_or_cannot_be_read_is_given_up() {
     for body in [elsewhere.as_str(), "", "{}"] {
         let error = sentry.send(Message::for_test(body)).await.unwrap_err();
         assert!(matches!(error, SendError::GiveUp(_)), "{error:?}");
+    }
+}
+
+/// A card with an analysis.
+fn analyzed() -> Card {
+    let mut card = card(Kind::Opened);
+    card.incident.analysis = Some(samples::analysis("DiskFull"));
+    card
+}
+
+#[test]
+fn a_comment_is_edited_for_its_analysis_and_for_nothing_else() {
+    let sentry = at("https://sentry.example");
+    let plain = sentry.render(&card(Kind::Opened));
+    let mut changed = card(Kind::Opened);
+    changed.incident.aggregated_count += 7;
+    assert_ne!(sentry.render(&changed), plain);
+    assert_eq!(sentry.render_edit(&changed, Some(&plain)), None);
+
+    let edited = sentry.render_edit(&analyzed(), Some(&plain)).unwrap();
+    assert!(edited.contains("🔎") && edited != plain, "{edited}");
+    assert_eq!(sentry.render_edit(&analyzed(), Some(&edited)), None);
+    let mut more = analyzed();
+    more.incident.aggregated_count += 7;
+    assert_eq!(sentry.render_edit(&more, Some(&edited)), None);
+    // An analysis that is gone, for it is over, takes nothing away.
+    assert_eq!(sentry.render_edit(&card(Kind::Opened), Some(&edited)), None);
+    // It is unknown what a comment shows whose edit was not answered.
+    assert_eq!(sentry.render_edit(&analyzed(), Some("")), Some(edited));
+    assert_eq!(sentry.render_edit(&card(Kind::Opened), Some("")), None);
+    // As it was kept before comments were edited.
+    let before = r#"{"comment":{"issue":"9000042","text":"x"}}"#;
+    assert!(sentry.render_edit(&analyzed(), Some(before)).is_some());
+}
+
+async fn edit(answer: ResponseTemplate) -> (Result<Edited, SendError>, MockServer) {
+    let server = MockServer::start().await;
+    Mock::given(method("PUT"))
+        .and(path(format!("{COMMENTS}55501/")))
+        .and(header("authorization", format!("Bearer {TOKEN}")))
+        .respond_with(answer)
+        .expect(1)
+        .mount(&server)
+        .await;
+    let sentry = at(&server.uri());
+    let body = sentry.render(&analyzed());
+    let edited = sentry.edit("55501", Message::for_test(&body)).await;
+    (edited, server)
+}
+
+#[tokio::test]
+async fn an_edit_keeps_the_id_that_its_comment_is_known_by() {
+    let taken = ResponseTemplate::new(200).set_body_json(json!({"id": "55501"}));
+    let (edited, server) = edit(taken).await;
+    assert_eq!(edited, Ok(Edited::Done));
+    let asked = server.received_requests().await.unwrap();
+    let put: Value = serde_json::from_slice(&asked[0].body).unwrap();
+    let text = put["text"].as_str().unwrap();
+    let id = Message::for_test("").id;
+    assert!(
+        text.contains("🔎") && text.ends_with(&format!("\n\nTocsin `{id}`")),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_may_not_be_edited_or_is_gone_is_left_for_good_and_the_rest_is_tried_again() {
+    let refused = |code, detail: &str| {
+        let body = json!({"detail": format!("{detail} {TOKEN}")});
+        ResponseTemplate::new(code).set_body_json(body)
+    };
+    for (code, detail) in [
+        (403, "Key doesn't have permission to edit Note"),
+        (404, "The requested resource does not exist"),
+    ] {
+        let (edited, _) = edit(refused(code, detail)).await;
+        let Ok(Edited::Never(why)) = edited else {
+            panic!("{edited:?}");
+        };
+        assert!(why.contains(detail) && !why.contains("planted"), "{why}");
+    }
+    let (edited, _) = edit(refused(400, "This field may not be blank.")).await;
+    assert!(matches!(edited, Err(SendError::GiveUp(_))), "{edited:?}");
+    let (edited, _) = edit(refused(502, "Bad Gateway")).await;
+    assert!(matches!(edited, Err(SendError::Retry(_))), "{edited:?}");
+    let limited = ResponseTemplate::new(429)
+        .insert_header("Date", "Sun, 22 Nov 2026 21:28:29 GMT")
+        .insert_header("X-Sentry-Rate-Limit-Reset", "1795382917");
+    let (edited, _) = edit(limited).await;
+    let expected = Duration::from_secs(8);
+    assert!(
+        matches!(&edited, Err(SendError::Wait { after, .. }) if *after == expected),
+        "{edited:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_comment_that_is_found_again_can_be_edited() {
+    let id = Message::for_test("").id;
+    for (found, expected) in [
+        (
+            json!([{"id": "7", "data": {"text": "x"}}, {"id": "8", "data": {"text": format!("Tocsin `{id}`")}}]),
+            Some("8"),
+        ),
+        // No address is made of what is no ID.
+        (
+            json!([{"id": "../8", "data": {"text": format!("Tocsin `{id}`")}}]),
+            None,
+        ),
+    ] {
+        let server = answering(taken(), 0).await;
+        Mock::given(method("GET"))
+            .and(path(COMMENTS))
+            .respond_with(ResponseTemplate::new(200).set_body_json(found))
+            .expect(1)
+            .mount(&server)
+            .await;
+        let sent = send(&server, true).await.unwrap();
+        assert_eq!(sent.message_id.as_deref(), expected);
     }
 }

@@ -189,7 +189,7 @@ pub(crate) fn bare(kind: Kind) -> Card {
 }
 
 /// What may be known of its past, which has `text` in it.
-pub(super) fn analysis(text: &str) -> Analysis {
+pub(in crate::notifiers) fn analysis(text: &str) -> Analysis {
     let together = Together {
         anomaly_key: "0cc175b9c0f1b6a831c399e269772661".to_owned(),
         alert_name: text.to_owned(),
