@@ -44,4 +44,5 @@ pub mod stale;
 pub mod tier;
 pub mod verdict;
 pub mod week;
+pub mod window;
 pub mod workload;

@@ -15,3 +15,4 @@ mod reason;
 pub mod reopenings;
 pub mod repair_figures;
 pub mod repairs;
+pub mod windows;

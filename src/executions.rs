@@ -24,12 +24,13 @@ use crate::domain::tier::Tier;
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::executions::Model as Execution;
 use crate::entity::incidents::Model as Incident;
+use crate::entity::windows::Model as Window;
 use crate::ids::new_id;
 use crate::recommendations::of_incident;
 use crate::store::audit::{self, Action, Actor, AuditEntry};
 use crate::store::executions::{self, DueExecution, New, Wanted};
-use crate::store::incidents;
 use crate::store::repairs::{breakers, known};
+use crate::store::{incidents, windows};
 use crate::time::Timestamp;
 
 /// The hook for actions of a tier on an anomaly.
@@ -109,6 +110,10 @@ pub async fn decide_in(
     {
         return Ok(None);
     }
+    let windows = match hook.mode {
+        Mode::Suggest => Vec::new(),
+        Mode::Run => windows::ahead(tx, now).await?,
+    };
     let before = match hook.mode {
         Mode::Suggest => Before::default(),
         Mode::Run => {
@@ -136,7 +141,7 @@ pub async fn decide_in(
     };
     let (state, reason, wanted) = match decide(
         hook.mode,
-        left_to_people(&incident, anomaly, now),
+        left_to_people(&incident, anomaly, &windows, now),
         before,
         hook.per_hour,
     ) {
@@ -156,9 +161,14 @@ pub async fn decide_in(
 }
 
 /// Why an incident is left to people now.
-fn left_to_people(incident: &Incident, anomaly: &Anomaly, now: Timestamp) -> Option<Reason> {
+fn left_to_people(
+    incident: &Incident,
+    anomaly: &Anomaly,
+    windows: &[Window],
+    now: Timestamp,
+) -> Option<Reason> {
     let is_acknowledged = incident.status == Status::Acknowledged;
-    taken(anomaly.mute().holds(now), is_acknowledged)
+    taken(anomaly.mute_with(windows, now).holds(now), is_acknowledged)
 }
 
 /// Writes down what was decided about a new execution. A suggestion is nothing that was done.
@@ -239,7 +249,7 @@ pub async fn hindered(
         is_stopped: !stopped.is_empty(),
         taken: match execution.wanted_by {
             Some(_) => None,
-            None => left_to_people(incident, anomaly, now),
+            None => left_to_people(incident, anomaly, &windows::ahead(tx, now).await?, now),
         },
         expires_at: execution.expires_at.unwrap_or_default(),
     };

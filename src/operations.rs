@@ -23,6 +23,7 @@ pub mod queue;
 pub mod recount;
 pub mod repair;
 pub mod reply;
+pub mod window;
 
 pub use crate::outbox::FollowUp;
 pub use error::{Conflict, Invalid, OperationError, Resource};

@@ -134,6 +134,7 @@ impl FollowUp {
         metrics.count_suppressed("muted", suppressed.muted);
         metrics.count_suppressed("on_card", suppressed.on_card);
         metrics.count_suppressed("flapping", suppressed.flapping);
+        metrics.count_suppressed("maintenance", suppressed.maintenance);
         metrics.count_incidents(&self.incidents);
     }
 

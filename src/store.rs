@@ -60,5 +60,6 @@ pub mod turns;
 pub mod verify;
 pub mod views;
 pub mod watches;
+pub mod windows;
 
 pub use db::Db;

@@ -834,6 +834,42 @@ texts! {
     done_unmute
     ev_muted
     ev_unmuted
+    maintenance
+    maintenance_lead
+    maintenance_none
+    maintenance_until
+    maintenance_left
+    maintenance_now
+    maintenance_planned
+    maintenance_over
+    maintenance_state
+    maintenance_what
+    maintenance_when
+    maintenance_next
+    maintenance_weekly_at
+    maintenance_new
+    maintenance_plan
+    maintenance_end
+    maintenance_service
+    maintenance_namespace
+    maintenance_alert
+    maintenance_starts
+    maintenance_ends
+    maintenance_zone
+    maintenance_days
+    maintenance_from
+    maintenance_to
+    maintenance_by
+    maintenance_mon
+    maintenance_tue
+    maintenance_wed
+    maintenance_thu
+    maintenance_fri
+    maintenance_sat
+    maintenance_sun
+    done_maintenance
+    done_maintenance_end
+    state_maintenance
     state_suppressed
     state_on_card
     state_flapping

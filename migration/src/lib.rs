@@ -47,6 +47,7 @@ mod m038_made_silences;
 mod m039_notes;
 mod m040_silent_sources;
 mod m041_message_ids;
+mod m042_maintenance_windows;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -95,6 +96,7 @@ impl MigratorTrait for Migrator {
             Box::new(m039_notes::Migration),
             Box::new(m040_silent_sources::Migration),
             Box::new(m041_message_ids::Migration),
+            Box::new(m042_maintenance_windows::Migration),
         ]
     }
 }

@@ -100,6 +100,8 @@ pub enum Suppression {
     OnCard(CardRef),
     /// Its anomaly is flapping.
     Flapping,
+    /// Its anomaly is in maintenance.
+    Maintenance,
 }
 
 impl Suppression {
@@ -110,6 +112,7 @@ impl Suppression {
             Self::Muted => SuppressedBy::Mute,
             Self::OnCard(_) => SuppressedBy::Card,
             Self::Flapping => SuppressedBy::Flapping,
+            Self::Maintenance => SuppressedBy::Maintenance,
         }
     }
 
@@ -118,7 +121,7 @@ impl Suppression {
     pub const fn card(self) -> Option<CardRef> {
         match self {
             Self::OnCard(card) => Some(card),
-            Self::Muted | Self::Flapping => None,
+            Self::Muted | Self::Flapping | Self::Maintenance => None,
         }
     }
 }

@@ -62,4 +62,7 @@ pub enum SuppressedBy {
     /// Its anomaly was flapping.
     #[sea_orm(string_value = "flapping")]
     Flapping,
+    /// Its anomaly was in maintenance.
+    #[sea_orm(string_value = "maintenance")]
+    Maintenance,
 }

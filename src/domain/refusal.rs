@@ -37,8 +37,8 @@ pub struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0)]
     pub limit: Option<u64>,
-    /// What there is not: `incident`, `anomaly`, `dead_letter`, `queue`, `repair`, `execution`, `canary`, `playbook`,
-    /// `playbook_version`, `proposal`, `trace` or `address`.
+    /// What there is not: `incident`, `anomaly`, `dead_letter`, `queue`, `repair`, `execution`, `canary`, `maintenance`,
+    /// `playbook`, `playbook_version`, `proposal`, `trace` or `address`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
     /// Who did it before.

@@ -9,6 +9,7 @@ use serde::de::{IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::level::Level;
+use super::window::Names;
 use crate::time::Timestamp;
 
 /// What routes are chosen by.
@@ -26,6 +27,18 @@ pub struct RoutingKey {
     pub alert_name: String,
     /// Whether it is about an issue in Sentry, see [`crate::domain::sentry::issue`].
     pub has_sentry_issue: bool,
+}
+
+impl RoutingKey {
+    /// What its anomaly is called.
+    #[must_use]
+    pub fn names(&self) -> Names<'_> {
+        Names {
+            service: &self.service,
+            namespace: &self.namespace,
+            alert_name: &self.alert_name,
+        }
+    }
 }
 
 /// A text to match: as it is, or with `*` for any part of it.
@@ -237,10 +250,19 @@ impl Serialize for Hour {
 
 impl<'de> Deserialize<'de> for Hour {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let time = NaiveTime::parse_from_str(&text, "%H:%M");
+        Self::read(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+impl Hour {
+    /// Reads it as it is written.
+    ///
+    /// # Errors
+    /// It is no time of day, said in English.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let time = NaiveTime::parse_from_str(text, "%H:%M");
         time.map(Self)
-            .map_err(|_| de::Error::custom(format!("{text:?} is not a time of day such as 22:00")))
+            .map_err(|_| format!("{text:?} is not a time of day such as 22:00"))
     }
 }
 
@@ -256,11 +278,39 @@ impl Serialize for Zone {
 
 impl<'de> Deserialize<'de> for Zone {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        Self::read(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+impl Zone {
+    /// Reads it as it is written.
+    ///
+    /// # Errors
+    /// There is no such zone, said in English with the one that was meant.
+    pub fn read(text: &str) -> Result<Self, String> {
         text.parse().map(Self).map_err(|_| {
-            de::Error::custom(format!("{text:?} is not a time zone such as Asia/Taipei"))
+            let near = near_zone(text).unwrap_or("Asia/Taipei");
+            format!("{text:?} is not a time zone such as {near}")
         })
     }
+}
+
+/// The zone that was meant, if one is near.
+fn near_zone(text: &str) -> Option<&'static str> {
+    // Longer than any name: to compare it with all would take long.
+    if text.len() > 50 {
+        return None;
+    }
+    let text = text.to_lowercase();
+    let distance = |zone: &Tz| {
+        (
+            strsim::osa_distance(&text, &zone.name().to_lowercase()),
+            zone.name(),
+        )
+    };
+    let (distance, name) = chrono_tz::TZ_VARIANTS.iter().map(distance).min()?;
+    // A letter in three is one too many to be a mistake.
+    (distance * 3 <= text.chars().count().max(3)).then_some(name)
 }
 
 #[cfg(test)]

@@ -220,6 +220,14 @@ pub enum Invalid {
         /// Why.
         why: String,
     },
+    /// A maintenance window that cannot be planned so.
+    #[error("{field}: {why}")]
+    Window {
+        /// The field of the request.
+        field: &'static str,
+        /// Why.
+        why: String,
+    },
     /// A note that says nothing.
     #[error("note must not be empty")]
     EmptyNote,
@@ -267,6 +275,7 @@ impl Invalid {
             Self::UnknownQueue { .. } => "queue",
             Self::UnknownChannel { .. } => "channel",
             Self::UnknownSource { .. } | Self::NoCanary { .. } => "source",
+            Self::Window { field, .. } => field,
             Self::EmptyNote => "note",
             Self::IdsAndFilter | Self::TooManyIds { .. } => "ids",
             Self::NothingSelected { .. } | Self::AllAndFilter => "all",
@@ -358,6 +367,7 @@ impl Invalid {
             Self::PlaybookText { .. } | Self::NoWhy | Self::EmptyNote | Self::IdsAndFilter => {
                 with(Code::InvalidBody).parameter(self.field())
             }
+            Self::Window { field, .. } => with(Code::InvalidBody).parameter(*field),
             Self::TooManyIds { limit } => with(Code::InvalidBody)
                 .parameter(self.field())
                 .limit(*limit as u64),

@@ -4,9 +4,11 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 use uuid::Uuid;
 
-use super::rows::statement;
+use super::rows::{Rows, statement};
+use super::windows::{self, Messages};
 use crate::domain::escalation::Level;
 use crate::domain::severity;
+use crate::entity::windows::Model as Window;
 use crate::ids::new_id;
 use crate::time::Timestamp;
 
@@ -43,35 +45,46 @@ const IS_KEPT_BACK: &str = "EXISTS (SELECT 1 FROM incidents i \
                 AND (COALESCE(a.mute_broken_at >= a.muted_since, FALSE) \
                     OR COALESCE(a.risen_at >= notifications.owed_since, FALSE))))))";
 
-/// Puts every message that is now pending for its channel into a digest; returns how many. Those of muted anomalies
-/// are left out, because each is suppressed by itself.
+/// Puts every message that is now pending for its channel into a digest; returns how many. Those of muted anomalies,
+/// and of those in maintenance, are left out, because each is suppressed by itself.
 pub async fn gather(
     tx: &impl ConnectionTrait,
     channel: &str,
     digest: Uuid,
+    windows: &[Window],
     now: Timestamp,
 ) -> Result<u64, DbErr> {
+    let kept_back = windows::kept_back(tx, Messages::PendingFor(channel), windows, now).await?;
+    let rows = Rows::new().uuid("id", kept_back);
     // Both conditions of the state: SQLite uses the index of what waits only where it reads the first.
     let sql = format!(
         "UPDATE notifications SET state = 'digested', digest_id = $3 \
          WHERE channel = $1 AND state IN ('owed', 'sending') AND state = 'owed' \
-             AND kind NOT IN ('digest', 'report', 'playbook') AND owed_since <= $2 AND NOT {IS_KEPT_BACK}"
+             AND kind NOT IN ('digest', 'report', 'playbook') AND owed_since <= $2 AND NOT {IS_KEPT_BACK} \
+             AND id NOT IN (SELECT r.id FROM {{rows}})"
     );
     let values = [Value::from(channel), now.0.into(), digest.into()];
-    let sql = statement(tx.get_database_backend(), &sql, values);
+    let sql = rows.statement(tx.get_database_backend(), &sql, values);
     Ok(tx.execute_raw(sql).await?.rows_affected())
 }
 
-/// Takes the messages out of a digest that a mute keeps back which began since it gathered them: they
-/// are not sent. Their anomalies are locked. Returns how many there were.
-pub async fn mute(tx: &impl ConnectionTrait, digest: Uuid, now: Timestamp) -> Result<u64, DbErr> {
+/// Takes the messages out of a digest that a mute or a maintenance window keeps back which began since it gathered them:
+/// they are not sent. Their anomalies are locked. Returns how many there were.
+pub async fn mute(
+    tx: &impl ConnectionTrait,
+    digest: Uuid,
+    windows: &[Window],
+    now: Timestamp,
+) -> Result<u64, DbErr> {
+    let kept_back = windows::kept_back(tx, Messages::In(digest), windows, now).await?;
+    let in_maintenance = windows::suppress(tx, &kept_back).await?;
     let sql = format!(
         "UPDATE notifications SET state = 'muted', digest_id = NULL \
          WHERE digest_id = $1 AND state = 'digested' AND {IS_KEPT_BACK}"
     );
     let values = [Value::from(digest), now.0.into()];
     let sql = statement(tx.get_database_backend(), &sql, values);
-    Ok(tx.execute_raw(sql).await?.rows_affected())
+    Ok(tx.execute_raw(sql).await?.rows_affected() + in_maintenance)
 }
 
 /// The figures of a digest.

@@ -50,6 +50,8 @@ pub struct SuppressedCount {
     pub on_card: u64,
     /// Their anomalies flap.
     pub flapping: u64,
+    /// Their anomalies are in maintenance.
+    pub maintenance: u64,
 }
 
 /// Writes messages. What is suppressed is written as that, so that it is never sent; the card that says it instead
@@ -113,6 +115,7 @@ pub async fn write(
         match message.suppressed {
             Some(Suppression::Muted) => new.suppressed.muted += 1,
             Some(Suppression::Flapping) => new.suppressed.flapping += 1,
+            Some(Suppression::Maintenance) => new.suppressed.maintenance += 1,
             Some(Suppression::OnCard(card)) => {
                 new.suppressed.on_card += 1;
                 shown.push((card.id, message.incident));

@@ -8,10 +8,11 @@ use super::analysis::DueAnalysis;
 use super::cards::{self, DueCard};
 pub use super::executions::DueExecution;
 pub use super::notifications::{DueMessage, SuppressedCount};
-use super::{mutes, notifications};
+use super::{mutes, notifications, windows};
 use crate::domain::flapping;
 use crate::domain::incident_counts::IncidentCounts;
 use crate::domain::messages::{Candidate, Needed, Policy, Suppression, plan, route};
+use crate::entity::windows::holding;
 use crate::time::Timestamp;
 
 /// What follows a commit. The rows say it, too: what is not pushed is overdue after a while.
@@ -70,13 +71,18 @@ async fn write_messages(
         false => notifications::existing(tx, &choosy).await?,
     };
     let quieted = mutes::quieted(tx, routed.iter().map(|(c, _)| c.incident), now).await?;
+    let windows = windows::ahead(tx, now).await?;
+    let is_in_maintenance = |incident: &Uuid| {
+        let key = keys.get(incident);
+        key.is_some_and(|key| holding(&windows, key.names(), now).is_some())
+    };
     let planned = plan(routed, existing, |candidate, _| {
-        let why = quieted.get(&candidate.incident);
-        let why = why.filter(|(why, level)| match why {
-            Suppression::Flapping => flapping::keeps_back(candidate.kind, *level),
-            Suppression::Muted | Suppression::OnCard(_) => true,
-        });
-        why.map(|(why, _)| *why)
+        match quieted.get(&candidate.incident) {
+            Some((Suppression::Muted, _)) => Some(Suppression::Muted),
+            _ if is_in_maintenance(&candidate.incident) => Some(Suppression::Maintenance),
+            Some((why, level)) => flapping::keeps_back(candidate.kind, *level).then_some(*why),
+            None => None,
+        }
     });
     let written = notifications::write(tx, &planned, now).await?;
     Ok(FollowUp {

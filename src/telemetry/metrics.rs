@@ -279,7 +279,14 @@ impl Metrics {
 
     /// Has messages to channels of this kind counted from zero.
     pub fn begin_channel(&self, channel: &'static str) {
-        for outcome in ["sent", "delayed", "failed", "given_up", "muted"] {
+        for outcome in [
+            "sent",
+            "delayed",
+            "failed",
+            "given_up",
+            "muted",
+            "maintenance",
+        ] {
             drop(self.messages.get_or_create(&ByMessage { channel, outcome }));
         }
         drop(self.message_seconds.get_or_create(&ByChannel { channel }));
@@ -355,7 +362,7 @@ impl Metrics {
             drop(self.recount_done.get_or_create(&by));
             drop(self.recount_items.get_or_create(&by));
         }
-        for outcome in ["muted", "on_card", "flapping"] {
+        for outcome in ["muted", "on_card", "flapping", "maintenance"] {
             let channel = "";
             drop(self.messages.get_or_create(&ByMessage { channel, outcome }));
         }

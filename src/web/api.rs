@@ -6,6 +6,7 @@ mod canaries;
 mod dead_letters;
 mod executions;
 mod incidents;
+mod maintenance;
 mod mutes;
 mod notify;
 pub(super) mod openapi;
@@ -69,6 +70,8 @@ pub(super) fn routes() -> OpenApiRouter<Ingress> {
         .routes(routes!(anomalies::show))
         .routes(routes!(anomalies::fix, anomalies::unfix))
         .routes(routes!(mutes::mute, mutes::unmute))
+        .routes(routes!(maintenance::list, maintenance::plan))
+        .routes(routes!(maintenance::end))
         .routes(routes!(dead_letters::replay_many))
         .routes(routes!(dead_letters::discard_many))
         .routes(routes!(dead_letters::show, dead_letters::discard))

@@ -26,6 +26,7 @@ mod incidents;
 mod layout;
 mod list_filters;
 mod live;
+mod maintenance;
 mod mute;
 mod parts;
 mod paused;
@@ -64,10 +65,11 @@ pub(super) use queue_depths::Depths;
 use request::PageRequest;
 
 /// The navigation, from left to right.
-const NAVIGATION: [Section; 8] = [
+const NAVIGATION: [Section; 9] = [
     incidents::SECTION,
     anomalies::SECTION,
     repairs::SECTION,
+    maintenance::SECTION,
     report::SECTION,
     playbooks::SECTION,
     queues::SECTION,
@@ -98,6 +100,7 @@ struct Shared {
     attention: cached::Cached<attention::Attention>,
     overview: cached::Cached<crate::store::views::incident_list::Overview>,
     names: cached::Cached<Arc<crate::store::views::incident_list::Names>>,
+    windows: cached::Cached<Arc<[crate::entity::windows::Model]>>,
     hours: cached::CachedBy<String, crate::store::views::hourly_counts::Day>,
     totals: cached::StaleWhileRevalidate<crate::store::views::stats::StoredTotals>,
     /// To ask Redis how it is, where there is one.
@@ -139,6 +142,11 @@ pub(crate) fn router(
         .route("/anomalies/{key}/{operation}", post(forms::anomaly))
         .route("/services/{name}", get(services::page))
         .route(repairs::SECTION.path, get(repairs::page))
+        .route(
+            maintenance::SECTION.path,
+            get(maintenance::page).post(maintenance::plan),
+        )
+        .route("/maintenance/{id}/end", post(maintenance::end))
         .route(report::SECTION.path, get(report::page))
         .route(
             playbooks::SECTION.path,

@@ -1,5 +1,6 @@
 //! Mutes: a muted anomaly is counted, sends nothing, and sends nothing old afterwards.
 
+mod maintenance;
 mod page;
 mod requests;
 mod silences;

@@ -46,7 +46,7 @@ impl Harness {
         found["items"][0].clone()
     }
 
-    async fn form(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
+    pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
         let http = tocsin::tls::client().redirect(Policy::none());
         let http: Client = http.build().unwrap();
         let page = http.get(format!("{}/queues", self.url)).send().await;

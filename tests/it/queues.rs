@@ -123,7 +123,7 @@ on_all! {
         h.until("SELECT count(*) FROM notifications", 1).await;
         let incident = h.incidents().await.remove(0);
         let of_incident = format!("/incidents/{}", incident["id"].as_str().unwrap());
-        for path in ["/incidents", "/anomalies", "/repairs", "/playbooks", "/report", "/queues", "/dead-letters", "/system", "/api"] {
+        for path in ["/incidents", "/anomalies", "/repairs", "/maintenance", "/playbooks", "/report", "/queues", "/dead-letters", "/system", "/api"] {
             let page = page(&h, path).await;
             assert!(page.contains(told) && page.contains(" by a&lt;b&gt;nn: no notifications are sent."), "{path}: {page}");
             assert!(page.contains("tocsin queues resume notify"), "{path}");

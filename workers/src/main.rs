@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tocsin::config::Config;
 use tocsin_workers::cli::{
-    AnomaliesArgs, AuditArgs, DeadArgs, ExecuteArgs, HealthArgs, IncidentsArgs, McpArgs, MuteArgs,
-    MutesArgs, NotifyArgs, PlaybooksArgs, QueuesArgs, RecountArgs, Remote, RepairArgs, RepairsArgs,
-    ReportArgs, SignozArgs, SimulateArgs, SmokeArgs, SourceArgs, TraceArgs, UnmuteArgs,
+    AnomaliesArgs, AuditArgs, DeadArgs, ExecuteArgs, HealthArgs, IncidentsArgs, MaintenanceArgs,
+    McpArgs, MuteArgs, MutesArgs, NotifyArgs, PlaybooksArgs, QueuesArgs, RecountArgs, Remote,
+    RepairArgs, RepairsArgs, ReportArgs, SignozArgs, SimulateArgs, SmokeArgs, SourceArgs,
+    TraceArgs, UnmuteArgs,
 };
 
 mod admin;
@@ -68,6 +69,8 @@ enum Command {
     Unmute(At<UnmuteArgs>),
     /// List muted anomalies.
     Mutes(At<MutesArgs>),
+    /// List, plan and end maintenance windows.
+    Maintenance(At<MaintenanceArgs>),
     /// List sources; try what would come out of a body.
     Source(At<SourceArgs>),
     /// Test the channels of notifications.
@@ -169,6 +172,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Mute(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Unmute(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Mutes(at) => at.args.run(&at.remote.found_by(config)?).await,
+        Command::Maintenance(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Source(at) => at.args.run(at.remote, config).await,
         Command::Notify(at) => at.args.run(&at.remote.found_by(config)?).await,
         Command::Dead(at) => at.args.run(&at.remote.found_by(config)?).await,

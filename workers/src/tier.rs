@@ -272,7 +272,6 @@ async fn raise_levels(
                 to = %level,
                 "an anomaly's level rose"
             );
-            anomaly.mute_broken_at = messages::breaks_mute(anomaly, now).or(anomaly.mute_broken_at);
             changes.risen.insert(key.clone());
             changes.shown.insert(key.clone());
             written.insert(key.clone());
@@ -286,6 +285,7 @@ async fn raise_levels(
             changes.shown.extend(change.is_due.then(|| key.clone()));
         }
     }
+    messages::break_mutes(tx, locked, &changes.risen).await?;
     let of_key = |a: &&Anomaly| written.contains(&a.key);
     let written: Vec<&Anomaly> = locked.anomalies.values().filter(of_key).collect();
     anomalies::set_levels(tx, &written).await?;

@@ -19,6 +19,8 @@ pub enum Resource {
     Execution,
     /// A canary.
     Canary,
+    /// A maintenance window.
+    Maintenance,
     /// A stored playbook.
     Playbook,
     /// A version of a stored playbook.
@@ -36,6 +38,7 @@ impl std::fmt::Display for Resource {
             Self::Execution => f.write_str("no execution has this ID: look for it at its incident"),
             Self::Repair => f.write_str("no repair has this ID: look for it in the list of repairs"),
             Self::Canary => f.write_str("no canary has this ID: it is known for a day"),
+            Self::Maintenance => f.write_str("no maintenance window has this ID: look for it in the list of maintenance windows"),
             Self::Playbook => f.write_str("no stored playbook has this name: look for it in the list of playbooks"),
             Self::PlaybookVersion => f.write_str("the playbook has no such version: look for it among its versions"),
             Self::Proposal => f.write_str("the playbook has no such proposal now: read the playbook again"),
@@ -55,6 +58,7 @@ impl Resource {
             Self::Repair => "repair",
             Self::Execution => "execution",
             Self::Canary => "canary",
+            Self::Maintenance => "maintenance",
             Self::Playbook => "playbook",
             Self::PlaybookVersion => "playbook_version",
             Self::Proposal => "proposal",

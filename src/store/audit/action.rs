@@ -37,6 +37,10 @@ pub enum Action {
     Mute,
     /// An anomaly is unmuted.
     Unmute,
+    /// A maintenance window is planned.
+    PlanMaintenance,
+    /// A maintenance window is ended.
+    EndMaintenance,
     /// A queue is paused.
     PauseQueue,
     /// A queue is resumed.
@@ -69,7 +73,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::AcknowledgeIncident,
         Self::TakeOverIncident,
         Self::ResolveIncident,
@@ -87,6 +91,8 @@ impl Action {
         Self::WithdrawFix,
         Self::Mute,
         Self::Unmute,
+        Self::PlanMaintenance,
+        Self::EndMaintenance,
         Self::PauseQueue,
         Self::ResumeQueue,
         Self::ReplayDeadLetter,
@@ -124,6 +130,8 @@ impl Action {
             Self::WithdrawFix => "anomaly.unfix",
             Self::Mute => "anomaly.mute",
             Self::Unmute => "anomaly.unmute",
+            Self::PlanMaintenance => "maintenance.plan",
+            Self::EndMaintenance => "maintenance.end",
             Self::PauseQueue => "queue.pause",
             Self::ResumeQueue => "queue.resume",
             Self::ReplayDeadLetter => "dead_letter.replay",

@@ -1,7 +1,7 @@
 //! Which columns say when something happened.
 
 /// Each table with such columns, and these. What is yet to come is put off elsewhere.
-pub(super) const MOMENTS: [(&str, &[&str]); 29] = [
+pub(super) const MOMENTS: [(&str, &[&str]); 30] = [
     (
         "incidents",
         &[
@@ -53,6 +53,7 @@ pub(super) const MOMENTS: [(&str, &[&str]); 29] = [
     ("repair_figures", &["last_at"]),
     ("baselines", &["as_of"]),
     ("notes", &["at"]),
+    ("maintenance_windows", &["created_at", "ended_at"]),
     ("outages", &["ended_at"]),
     ("silent_sources", &["began_at", "ended_at"]),
     ("reopenings", &["resolved_at", "reopened_at"]),

@@ -80,12 +80,12 @@ pub async fn give_up(db: &impl ConnectionTrait, id: Uuid, error: &str) -> Result
         .map(drop)
 }
 
-/// Records that a locked row will not go out, because its anomaly is muted.
-pub async fn mute(tx: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
+/// Records that a locked row will not go out, because its anomaly is muted, or in maintenance.
+pub async fn mute(tx: &impl ConnectionTrait, id: Uuid, by: SuppressedBy) -> Result<(), DbErr> {
     let change = ActiveModel {
         id: Set(id),
         state: Set(State::Suppressed),
-        suppressed_by: Set(Some(SuppressedBy::Mute)),
+        suppressed_by: Set(Some(by)),
         claimed_until: Set(None),
         ..Default::default()
     };

@@ -20,6 +20,12 @@ pub struct Waiting {
     pub severity: String,
     /// Its service, which may be empty.
     pub service: String,
+    /// Its namespace.
+    #[serde(skip)]
+    pub namespace: String,
+    /// Its alert's name.
+    #[serde(skip)]
+    pub alert_name: String,
 }
 
 /// Incidents that nobody has acknowledged and whose anomaly is not muted, newest first; at most [`MOST`].
@@ -28,7 +34,8 @@ pub struct Waiting {
 /// The database fails.
 pub async fn waiting(db: &impl ConnectionTrait) -> Result<Vec<Waiting>, DbErr> {
     let sql = format!(
-        "SELECT i.id, CASE WHEN i.title = '' THEN a.alert_name ELSE i.title END AS title, i.severity, a.service \
+        "SELECT i.id, CASE WHEN i.title = '' THEN a.alert_name ELSE i.title END AS title, i.severity, a.service, \
+             a.namespace, a.alert_name \
          FROM incidents i JOIN anomalies a ON a.key = i.anomaly_key \
          WHERE i.status <> 'RESOLVED' AND i.status <> 'ACKNOWLEDGED' \
              AND (a.muted_until IS NULL OR a.muted_until <= {{now}}) \

@@ -194,7 +194,7 @@ pub async fn messages(db: &impl ConnectionTrait, span: Span) -> Result<Messages,
                 Some(SuppressedBy::Card) => &mut found.on_card,
                 Some(SuppressedBy::Flapping) => &mut found.flapping,
                 // Before there were other reasons, none was written.
-                Some(SuppressedBy::Mute) | None => &mut found.muted,
+                Some(SuppressedBy::Mute | SuppressedBy::Maintenance) | None => &mut found.muted,
             },
             State::Failed => &mut found.failed,
             State::Pending | State::Sending => &mut found.pending,

@@ -122,7 +122,8 @@ pub struct BySchedule {
 pub struct ByMessage {
     /// What its channel begins with; empty for messages that were suppressed before one was asked.
     pub channel: &'static str,
-    /// `sent`, `delayed`, `failed`, `given_up`, `muted`, `on_card` or `flapping`.
+    /// `sent`, `delayed`, `failed`, `given_up`, `muted`, `on_card`, `flapping` or
+    /// `maintenance`.
     pub outcome: &'static str,
 }
 

@@ -34,7 +34,7 @@ const ABOUT: &str = "The HTTP interface of Tocsin.\n\n\
     rejected.";
 
 /// What the operations are grouped by, in the order in which they are read.
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 16] = [
     ("webhooks", "Receive alerts and button presses."),
     (
         "incidents",
@@ -57,6 +57,10 @@ const TAGS: [(&str, &str); 15] = [
     (
         "sources",
         "What sends alerts: addresses, and what was delivered lately.",
+    ),
+    (
+        "maintenance",
+        "Maintenance windows: when messages are suppressed, planned ahead.",
     ),
     ("notifications", "Test the channels of notifications."),
     (

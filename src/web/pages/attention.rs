@@ -7,6 +7,8 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::{PageError, PageRequest, Pages};
+use crate::domain::window::Names;
+use crate::entity::windows::holding;
 use crate::store::views::attention::{self, Waiting};
 
 /// How old it may be.
@@ -23,10 +25,18 @@ pub(super) struct Attention {
 
 pub(super) async fn read(
     State(pages): State<Pages>,
-    _visit: PageRequest,
+    visit: PageRequest,
 ) -> Result<Json<Attention>, PageError> {
     let read = async {
         let mut found = attention::waiting(pages.context.db.view()).await?;
+        found.retain(|one| {
+            let names = Names {
+                service: &one.service,
+                namespace: &one.namespace,
+                alert_name: &one.alert_name,
+            };
+            holding(&visit.windows, names, visit.now).is_none()
+        });
         let waiting = found.len();
         found.truncate(1);
         let newest = found.pop();

@@ -196,12 +196,18 @@ fn dress(headers: &mut HeaderMap) {
 /// The page of what a form that was sent to `path` is about: `/incidents/…/repair` is about `/incidents/…`.
 fn form_page(method: &Method, path: &str) -> Option<String> {
     let (page, _) = path.rsplit_once('/').filter(|_| *method == Method::POST)?;
-    let sections = ["/incidents/", "/anomalies/", "/dead-letters/", "/queues/"];
+    let sections = [
+        "/incidents/",
+        "/anomalies/",
+        "/dead-letters/",
+        "/queues/",
+        "/maintenance/",
+    ];
     let is_of_ours = sections.iter().any(|section| path.starts_with(section));
-    let page = if page.starts_with("/queues/") {
-        "/queues"
-    } else {
-        page
+    let page = match page {
+        _ if page.starts_with("/queues/") => "/queues",
+        _ if page.starts_with("/maintenance/") => "/maintenance",
+        _ => page,
     };
     is_of_ours.then(|| page.to_owned())
 }
@@ -276,6 +282,7 @@ mod tests {
             ("/anomalies/k/mute", Some("/anomalies/k")),
             ("/dead-letters/1/edit", Some("/dead-letters/1")),
             ("/queues/notify/pause", Some("/queues")),
+            ("/maintenance/1/end", Some("/maintenance")),
             ("/sign-in", None),
             ("/nowhere/1/x", None),
         ] {

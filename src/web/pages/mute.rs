@@ -9,6 +9,7 @@ use super::request::PageRequest;
 use super::{charts, layout, parts, timeline};
 use crate::entity::anomalies::Model as Anomaly;
 use crate::entity::audit::Model as AuditEntry;
+use crate::entity::windows::holding;
 use crate::text::{Text, fill};
 
 /// How long a mute may last, as it is offered.
@@ -32,7 +33,7 @@ pub(super) fn spans(text: &Text) -> Markup {
     }
 }
 
-/// That an anomaly is muted, and until when, and since when it flaps; nothing if it does neither.
+/// That an anomaly is muted or in maintenance, and until when, and since when it flaps; nothing if it does neither.
 pub(super) fn mark(visit: &PageRequest, anomaly: &Anomaly) -> Markup {
     let until = anomaly
         .muted_until
@@ -40,6 +41,12 @@ pub(super) fn mark(visit: &PageRequest, anomaly: &Anomaly) -> Markup {
     html! {
         @if let Some(until) = until {
             span.mu { (parts::around(visit.text().muted_until, "time", &parts::at(until))) }
+        }
+        @if let Some((window, found)) = holding(&visit.windows, anomaly.names(), visit.now) {
+            " " span.mu {
+                (parts::around(visit.text().maintenance_until, "time", &parts::at(found.until)))
+                " (" (window.reason) ")"
+            }
         }
         @if let Some(since) = anomaly.flapping_since {
             " " span.mu { (parts::around(visit.text().flapping_since, "time", &parts::at(since))) }
@@ -55,6 +62,12 @@ pub(super) fn brief(visit: &PageRequest, anomaly: &Anomaly) -> Markup {
     let left = until.map(|until| visit.lang.age(about(until.since(visit.now))));
     html! {
         @if let Some(left) = left { b.mu { (fill(visit.text().muted_left, &[("left", &left)])) } }
+        @if let Some((window, found)) = holding(&visit.windows, anomaly.names(), visit.now) {
+            " " b.mu {
+                (fill(visit.text().maintenance_left, &[("left", &visit.lang.age(about(found.until.since(visit.now))))]))
+                " (" (window.reason) ")"
+            }
+        }
     }
 }
 

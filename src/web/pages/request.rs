@@ -1,6 +1,7 @@
 //! A page's request: its reader's role and language, and its form's token.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -14,8 +15,10 @@ use sha2::{Digest as _, Sha256};
 use super::form::Fields;
 use super::session::{self, Role, Session};
 use super::{PageError, Pages};
+use crate::entity::windows::Model as Window;
 use crate::probe::Paused;
 use crate::store::audit::Actor;
+use crate::store::windows;
 use crate::telemetry::task_context;
 use crate::text::{Lang, Text};
 use crate::time::Timestamp;
@@ -28,6 +31,9 @@ pub(super) const ONCE: &str = "once";
 
 /// The cookie that remembers a language that was chosen by hand.
 pub(super) const LANGUAGE: &str = "tocsin_language";
+
+/// How old the maintenance windows may be that pages show.
+const WINDOWS: Duration = Duration::from_secs(1);
 
 /// The field that makes a form one of its session's.
 const CSRF: &str = "csrf";
@@ -47,6 +53,8 @@ pub(super) struct PageRequest {
     pub(super) done: Option<&'static str>,
     /// Queues that are paused, as far as is known.
     pub(super) paused: Arc<[Paused]>,
+    /// Maintenance windows that are not over, as far as is known.
+    pub(super) windows: Arc<[Window]>,
 }
 
 impl PageRequest {
@@ -123,6 +131,11 @@ impl FromRequestParts<Pages> for PageRequest {
         let lang = language(&parts.headers);
         let done = parts.uri.query().and_then(|query| done(lang.text(), query));
         let paused = pages.context.probe.paused(&pages.context.stores()).await;
+        let windows = async {
+            let found = windows::ahead(pages.context.db.view(), now).await?;
+            Ok::<Arc<[Window]>, sea_orm::DbErr>(found.into())
+        };
+        let windows = pages.shared.windows.get(WINDOWS, windows).await;
         Ok(Self {
             lang,
             session,
@@ -131,6 +144,7 @@ impl FromRequestParts<Pages> for PageRequest {
             address: address.to_owned(),
             done,
             paused: paused.unwrap_or_default(),
+            windows: windows.unwrap_or_default(),
         })
     }
 }
@@ -168,6 +182,8 @@ fn done(text: &'static Text, query: &str) -> Option<&'static str> {
         "unfix" => text.done_unfix,
         "mute" => text.done_mute,
         "unmute" => text.done_unmute,
+        "maintenance" => text.done_maintenance,
+        "maintenance-end" => text.done_maintenance_end,
         "pause" => text.done_pause,
         "resume" => text.done_resume,
         "replay" => text.done_replay,

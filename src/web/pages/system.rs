@@ -140,7 +140,14 @@ fn metrics(text: &Text, pages: &Pages) -> Markup {
     let channels = pages.context.config.all_channels();
     let kinds = channels.iter().map(|channel| channel_kind(channel));
     let kinds: BTreeSet<&str> = kinds.chain([""]).collect();
-    for outcome in ["sent", "delayed", "failed", "given_up", "muted"] {
+    for outcome in [
+        "sent",
+        "delayed",
+        "failed",
+        "given_up",
+        "muted",
+        "maintenance",
+    ] {
         for channel in kinds.iter().copied() {
             let by = ByMessage { channel, outcome };
             let n = m.messages.get_or_create(&by).get();

@@ -84,6 +84,8 @@ fn questions(incident: &str, anomaly: &str) -> impl Strategy<Value = Question> +
             "repairs",
             "repairs/actions",
             "playbooks",
+            "maintenance",
+            "maintenance/x",
             "playbooks/pods",
             "playbooks/pods/restore",
             "dead-letters",
@@ -154,7 +156,7 @@ fn questions(incident: &str, anomaly: &str) -> impl Strategy<Value = Question> +
     let name = prop_oneof![
         8 => select(vec![
             "\"action\"", "\"success\"", "\"operator\"", "\"note\"", "\"duration_ms\"", "\"reference\"",
-            "\"for\"", "\"why\"", "\"reason\"", "\"ids\"", "\"callback_query\"",
+            "\"for\"", "\"why\"", "\"reason\"", "\"ids\"", "\"service\"", "\"weekly\"", "\"ends_at\"", "\"callback_query\"",
         ])
         .prop_map(ToOwned::to_owned),
         1 => text(),

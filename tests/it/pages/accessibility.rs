@@ -97,6 +97,7 @@ async fn everybody_can_use_every_page(looks: &[Look]) {
         ),
         ("repairs", "/repairs".to_owned()),
         ("report", "/report".to_owned()),
+        ("maintenance", "/maintenance".to_owned()),
         ("playbooks", "/playbooks".to_owned()),
         ("playbook", "/playbooks/pods".to_owned()),
         ("queues", "/queues".to_owned()),

@@ -201,6 +201,7 @@ async fn every_address_of_every_page_leads_below_the_path_of_public_url_and_is_f
             "/services/checkout".to_owned(),
             "/repairs".to_owned(),
             "/report".to_owned(),
+            "/maintenance".to_owned(),
             "/playbooks".to_owned(),
             "/queues".to_owned(),
             "/dead-letters".to_owned(),

@@ -14,9 +14,10 @@ const PASSED_OVER: f64 = 2_000.0;
 const LARGE: [&str; 3] = ["occurrences", "notifications", "incidents"];
 /// Tables that a statement may read as a whole: they are as large as what people configured, or as the
 /// anomalies are many, which the look for changes reads once a minute.
-const MAY_SCAN: [&str; 20] = [
+const MAY_SCAN: [&str; 21] = [
     "made_silences",
     "canaries",
+    "maintenance_windows",
     "playbook_versions",
     "playbook_proposals",
     "watches",

@@ -340,6 +340,8 @@ fn fields_at(path: &[&str]) -> &'static [&'static str] {
         ["alertmanager"] => &["enqueued"],
         ["recount"] => &["job"],
         ["canaries"] => &["firing"],
+        // Planned, or listed.
+        ["maintenance"] => &["reason", "items"],
         ["incidents" | "anomalies", _, "repairs"] => &["repair", "job"],
         // Reported there, or listed.
         ["repairs"] => &["repair", "items"],

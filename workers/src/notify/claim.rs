@@ -13,7 +13,7 @@ use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::queue::consumer::JobHandle;
 use tocsin::store::notifications::CLAIM;
-use tocsin::store::{cards, digests, maintenance, notifications};
+use tocsin::store::{cards, digests, maintenance, notifications, windows};
 use tocsin::time::Timestamp;
 use uuid::Uuid;
 
@@ -147,7 +147,8 @@ pub(super) async fn claim<'a>(
     let now = ctx.context.clock.of_store(now);
     is_free(&row, now)?;
     is_due(&row, now, ctx.context.config.messages().settle)?;
-    if mute::mute(ctx, &tx, &row, now).await? {
+    let held = windows::ahead(&tx, now).await?;
+    if mute::mute(ctx, &tx, &row, &held, now).await? {
         tx.commit().await?;
         return Ok(None);
     }
@@ -204,8 +205,9 @@ async fn claimed<'a>(
     let now = maintenance::now(&tx).await?;
     let now = ctx.context.clock.of_store(now);
     is_free(&row, now)?;
-    if mute::is_kept_back(&row, &card.anomaly, now) {
-        mute::write(ctx, &tx, &row).await?;
+    let held = windows::ahead(&tx, now).await?;
+    if let Some(by) = mute::kept_back(&row, &card.anomaly, &held, now) {
+        mute::write(ctx, &tx, &row, by).await?;
         tx.commit().await?;
         return Ok(None);
     }

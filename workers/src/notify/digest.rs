@@ -8,7 +8,7 @@ use tocsin::entity::notifications::{Model, State};
 use tocsin::jobs::JobError;
 use tocsin::outbox::{Cause, FollowUp, Traces};
 use tocsin::store::notifications::PendingAhead;
-use tocsin::store::{channels, digests, incidents, notifications};
+use tocsin::store::{channels, digests, incidents, notifications, windows};
 use uuid::Uuid;
 
 use super::claim::{Attempt, Claimed, Outgoing, is_free, is_wanted};
@@ -55,7 +55,8 @@ pub(super) async fn gather(
             digest
         }
     };
-    let gathered = digests::gather(tx, &own.channel, digest, permit.now).await?;
+    let held = windows::ahead(tx, permit.now).await?;
+    let gathered = digests::gather(tx, &own.channel, digest, &held, permit.now).await?;
     ctx.count_many(&own.channel, "digested", gathered);
     Ok(Some(digest))
 }
@@ -156,7 +157,8 @@ async fn fix(
 ) -> Result<(String, Option<Uuid>), JobError> {
     let config = &ctx.context.config;
     digests::lock_anomalies(tx, row.id).await?;
-    let muted = digests::mute(tx, row.id, permit.now).await?;
+    let held = windows::ahead(tx, permit.now).await?;
+    let muted = digests::mute(tx, row.id, &held, permit.now).await?;
     ctx.count_many(&row.channel, "muted", muted);
     let figures = digests::figures(tx, row.id).await?;
     let worst = digests::worst(tx, row.id, WORST).await?;

@@ -11,9 +11,9 @@ use tocsin::domain::messages::{self, Candidate, Policy, Rise, Suppression};
 use tocsin::domain::notification::Kind;
 use tocsin::domain::routing::RoutingKey;
 use tocsin::entity::anomalies::Model as Anomaly;
+use tocsin::entity::windows::{Model as Window, holding};
 use tocsin::store::notifications::SuppressedCount;
-use tocsin::store::{cards, levels, notifications};
-use tocsin::time::Timestamp;
+use tocsin::store::{cards, levels, notifications, windows};
 use uuid::Uuid;
 
 use super::{LockedAnomalies, TierError};
@@ -45,10 +45,16 @@ pub(super) async fn write(
     let keys = notifications::routing_keys(tx, &about).await?;
     let routed = messages::route(candidates, &policy, &keys);
     let cards = GoingOn::read(tx, locked, &policy, &routed, &keys).await?;
+    // Where nothing is told, nothing is asked.
+    let windows = match routed.is_empty() {
+        true => Vec::new(),
+        false => windows::ahead(tx, locked.now).await?,
+    };
     let suppressed = |candidate: &Candidate, channel: &str| {
         let Candidate { incident, kind, .. } = *candidate;
-        if locked.is_muted(incident) && !locked.breaks_mute(incident, kind) {
-            return Some(Suppression::Muted);
+        let muted = locked.muted(incident, &windows);
+        if muted.is_some() && !locked.breaks_mute(incident, kind) {
+            return muted;
         }
         if locked.keeps_back(incident, kind) {
             return Some(Suppression::Flapping);
@@ -124,10 +130,14 @@ impl LockedAnomalies {
         due.and_then(|(_, key)| self.anomalies.get(key))
     }
 
-    /// Whether the incident's anomaly is muted.
-    fn is_muted(&self, incident: Uuid) -> bool {
-        let anomaly = self.anomaly(incident);
-        anomaly.is_some_and(|anomaly| anomaly.mute().holds(self.now))
+    /// Whether the incident's anomaly is muted, or in maintenance.
+    fn muted(&self, incident: Uuid, windows: &[Window]) -> Option<Suppression> {
+        let anomaly = self.anomaly(incident)?;
+        if anomaly.mute().holds(self.now) {
+            return Some(Suppression::Muted);
+        }
+        let window = holding(windows, anomaly.names(), self.now);
+        window.map(|_| Suppression::Maintenance)
     }
 
     /// The newest due incident of each anomaly that began to flap in this pass.
@@ -170,9 +180,26 @@ fn rise(locked: &LockedAnomalies, key: &String) -> Option<Rise> {
     })
 }
 
-/// The moment, if the rise that has just happened breaks a mute.
-pub(super) fn breaks_mute(anomaly: &Anomaly, now: Timestamp) -> Option<Timestamp> {
-    let mute = anomaly.mute();
-    let rises_far = anomaly.level == Level::PermanentFix && mute.holds(now);
-    (rises_far && !mute.is_broken()).then_some(now)
+/// Notes which of the rises that have just happened break a mute, or a maintenance window: those to `PERMANENT_FIX`,
+/// once in each.
+pub(super) async fn break_mutes(
+    tx: &DatabaseTransaction,
+    locked: &mut LockedAnomalies,
+    risen: &HashSet<String>,
+) -> Result<(), DbErr> {
+    let now = locked.now;
+    let rises_far =
+        |one: &&mut Anomaly| one.level == Level::PermanentFix && risen.contains(&one.key);
+    let mut far: Vec<&mut Anomaly> = locked.anomalies.values_mut().filter(rises_far).collect();
+    if far.is_empty() {
+        return Ok(());
+    }
+    let windows = windows::ahead(tx, now).await?;
+    for anomaly in &mut far {
+        let mute = anomaly.mute_with(&windows, now);
+        if mute.holds(now) && !mute.is_broken() {
+            anomaly.mute_broken_at = Some(now);
+        }
+    }
+    Ok(())
 }

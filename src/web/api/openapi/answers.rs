@@ -13,7 +13,7 @@ use crate::operations::Conflict;
 use crate::web::problem::ErrorResponse;
 
 /// Properties of answers that are not there at times. All others always are.
-const AT_TIMES: [(&str, &[&str]); 11] = [
+const AT_TIMES: [(&str, &[&str]); 12] = [
     (
         "DeadLetter",
         &["payload", "payload_text", "payload_base64", "changed"],
@@ -31,6 +31,10 @@ const AT_TIMES: [(&str, &[&str]); 11] = [
             "quiet_after_ms",
             "note",
         ],
+    ),
+    (
+        "MaintenanceMatchers",
+        &["service", "namespace", "alert_name"],
     ),
     ("Problem", &["request_id"]),
     ("Counted", &["incidents", "or_more", "spread"]),

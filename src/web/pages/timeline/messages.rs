@@ -131,6 +131,7 @@ fn suppressed(text: &Text, message: &notifications::Model) -> String {
     match (message.suppressed_by, message.card_number) {
         (Some(SuppressedBy::Card), Some(n)) => fill(text.state_on_card, &[("n", &n.to_string())]),
         (Some(SuppressedBy::Flapping), _) => text.state_flapping.to_owned(),
+        (Some(SuppressedBy::Maintenance), _) => text.state_maintenance.to_owned(),
         _ => text.state_suppressed.to_owned(),
     }
 }

@@ -59,6 +59,8 @@ pub(super) fn standing(text: &Text, parts: &Parts<'_>, entries: &mut Vec<Entry>)
                 | Action::WithdrawFix
                 | Action::Mute
                 | Action::Unmute
+                | Action::PlanMaintenance
+                | Action::EndMaintenance
                 | Action::PauseQueue
                 | Action::ResumeQueue
                 | Action::ReplayDeadLetter
