@@ -6,7 +6,7 @@ use super::Config;
 
 /// What the paths of our own addresses begin with. A path of `public_url` that begins so could not be told
 /// from them.
-pub const OWN_PATHS: [&str; 21] = [
+pub const OWN_PATHS: [&str; 22] = [
     "anomalies",
     "api",
     "assets",
@@ -16,6 +16,7 @@ pub const OWN_PATHS: [&str; 21] = [
     "healthz",
     "incidents",
     "language",
+    "maintenance",
     "mcp",
     "metrics",
     "openapi.json",
