@@ -77,7 +77,7 @@ impl Matchers {
 /// A day of the week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-#[schema(as = Weekday)]
+#[schema(as = MaintenanceDay)]
 #[allow(missing_docs)]
 pub enum Day {
     Mon,
