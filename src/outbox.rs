@@ -19,6 +19,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::context::Context;
+use crate::domain::aggregation::Due;
 use crate::ids::derived_id;
 use crate::jobs::{Analyze, CalculateTier, Execute, Notify};
 use crate::queue::Push;
@@ -74,6 +75,14 @@ impl FollowUp {
         Self {
             tiers,
             ..Self::default()
+        }
+    }
+
+    /// These incidents are due for a tier, too.
+    pub fn made_due(&mut self, incidents: impl IntoIterator<Item = Uuid>, due: Due) {
+        match due {
+            Due::Soon => self.tiers.extend(incidents),
+            Due::Figures => self.figures.extend(incidents),
         }
     }
 

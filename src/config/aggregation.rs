@@ -19,6 +19,7 @@ impl Config {
             open_for: self.escalation.open_for.0,
             analyze: self.analysis.enabled,
             rises: Rises::of(&rules),
+            figures: self.escalation.figures.0,
         }
     }
 }

@@ -10,6 +10,8 @@ use super::{
     webhooks,
 };
 
+/// What is due for longer than this and a little more counts as overdue, as if its job were lost.
+const LATEST_FIGURES: Duration = Duration::from_secs(30);
 /// Alertmanager needs as long to send what is new.
 const SHORTEST_RECONCILE: Duration = Duration::from_secs(10);
 /// A firing must expire before its row is pruned: within half of the time that rows are kept.
@@ -215,6 +217,9 @@ impl Config {
                 continue;
             };
             return Err(format!("escalation.rules: {} {wrong}", rule.level));
+        }
+        if self.escalation.figures.0 > LATEST_FIGURES {
+            return Err("escalation.figures must be at most 30s".to_owned());
         }
         self.notify.check()
     }

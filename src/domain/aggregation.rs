@@ -11,13 +11,14 @@ mod outcome;
 mod transitions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use uuid::Uuid;
 
 pub use super::counting::{Policy, Unit, Until};
 use super::episode::{AlertDelivery, Episode, find};
 use super::frequency::Counted;
-use super::level::Level;
+use super::level::{Level, Rises};
 use crate::time::Timestamp;
 pub use due::Due;
 pub use incident::{Incident, Opening, ResolvedBy, RevertedResolve, Status};
@@ -96,6 +97,10 @@ pub struct Batch {
     /// Anomalies whose last firing turned out to have been received before, so that another may be
     /// the last.
     pub last_unsure: BTreeSet<String>,
+    /// When more firings can raise a level.
+    pub rises: Rises,
+    /// How long figures may be behind.
+    pub figures: Duration,
 }
 
 impl Batch {

@@ -61,4 +61,6 @@ pub struct Policy {
     pub analyze: bool,
     /// When more firings can raise a level.
     pub rises: Rises,
+    /// How long figures may be behind where they cannot.
+    pub figures: Duration,
 }

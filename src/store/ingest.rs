@@ -47,16 +47,6 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// These of the touched incidents are due again.
-    pub fn made_due(&mut self, incidents: Vec<Uuid>) {
-        for incident in incidents {
-            match self.touched.get(&incident) {
-                Some(Due::Figures) => self.follow_up.figures.push(incident),
-                Some(Due::Soon) | None => self.follow_up.tiers.push(incident),
-            }
-        }
-    }
-
     /// The outcome of a batch of `deliveries` alerts, of which the `known` ones changed nothing.
     fn with(mut self, known: &Repetitions, deliveries: usize) -> Self {
         let mut changes = self.entered.into_iter().zip(self.incidents);
@@ -176,16 +166,14 @@ async fn enter(
     for incident in batch.incidents.values() {
         let is_again = redelivered.contains(&incident.id);
         let due = match is_again {
-            true => (incident.tier_due || incident.was_due).then_some(Due::Soon),
-            false => batch.due_anew(incident, policy),
+            true => (incident.tier_due || incident.due_at.is_some()).then_some(Due::Soon),
+            false => batch.due_anew(incident, now),
         };
-        match due {
-            Some(Due::Soon) => follow_up.tiers.push(incident.id),
-            Some(Due::Figures) => follow_up.figures.push(incident.id),
-            None => {}
+        if let Some(due) = due {
+            follow_up.made_due([incident.id], due);
         }
         if incident.tier_due || is_again {
-            touched.insert(incident.id, batch.due(incident, policy));
+            touched.insert(incident.id, batch.due(incident));
         }
     }
     let new = batch.incidents.values().filter(|i| i.is_to_be_analyzed());
@@ -343,6 +331,8 @@ pub(super) async fn load_known(
         incidents,
         episodes,
         delivered,
+        rises: policy.rises,
+        figures: policy.figures,
         ..Batch::default()
     })
 }

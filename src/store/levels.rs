@@ -151,7 +151,7 @@ pub async fn concerned(
 }
 
 /// Marks incidents of locked anomalies as due for a tier, but for those that have this tier already, for
-/// who holds other incidents; returns those that were not due. It waits for no lock: an incident that
+/// who holds other incidents; returns those that were not due, or later than now. It waits for no lock: an incident that
 /// somebody holds without holding its anomaly is being marked by them, and is worked out after this
 /// transaction.
 pub async fn mark_others_due(
@@ -166,7 +166,8 @@ pub async fn mark_others_due(
     let rows = Rows::new().uuid("id", ids.iter().copied());
     let sql = "UPDATE incidents SET tier_due_since = $1 \
                WHERE id IN (SELECT i.id FROM incidents i \
-                   WHERE i.id IN (SELECT r.id FROM {rows}) AND i.tier_due_since IS NULL \
+                   WHERE i.id IN (SELECT r.id FROM {rows}) \
+                       AND (i.tier_due_since IS NULL OR i.tier_due_since > $1) \
                        AND COALESCE(i.tier, 0) <> $2 \
                    ORDER BY i.id {skip}) \
                RETURNING id";

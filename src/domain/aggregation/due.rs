@@ -1,6 +1,8 @@
 //! When an incident that a batch made due for a tier gets it.
 
-use super::{Anomaly, Batch, Incident, Policy};
+use super::{Anomaly, Batch, Incident};
+use crate::domain::level::Level;
+use crate::time::Timestamp;
 
 /// When a tier is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,30 +17,44 @@ impl Batch {
     /// When an incident that this batch made due gets its tier. More firings of an incident that is open change figures
     /// alone where no rule can raise the level, as the highest holds, or the others ask for more incidents.
     #[must_use]
-    pub fn due(&self, incident: &Incident, policy: &Policy) -> Due {
+    pub fn due(&self, incident: &Incident) -> Due {
         let is_more = incident.opening.is_some()
             || !incident.undone.is_empty()
             || self.worsened.iter().any(|(id, _)| *id == incident.id);
-        match is_more || self.may_rise(incident, policy) {
+        match is_more || self.may_rise(incident) {
             true => Due::Soon,
             false => Due::Figures,
         }
     }
 
-    /// When a job for its tier is to be pushed, if this batch made it due: an incident that was due before has a job.
+    /// When a job for its tier is to be pushed, if this batch made it due: one that was due before has a job, which may
+    /// be one that waits.
     #[must_use]
-    pub fn due_anew(&self, incident: &Incident, policy: &Policy) -> Option<Due> {
-        let due = self.due(incident, policy);
-        // The job that it has may be one that waits.
-        let is_new = !incident.was_due || (due == Due::Soon && !self.may_rise(incident, policy));
+    pub fn due_anew(&self, incident: &Incident, now: Timestamp) -> Option<Due> {
+        let due = self.due(incident);
+        let is_new = match due {
+            Due::Soon => incident.due_at.is_none_or(|at| at > now),
+            Due::Figures => incident.due_at.is_none(),
+        };
         (incident.tier_due && is_new).then_some(due)
     }
 
-    /// Whether a firing can raise its anomaly's level, or shows that a fix did not hold.
-    fn may_rise(&self, incident: &Incident, policy: &Policy) -> bool {
+    /// The moment that its row says, where this batch made it due. Whoever has more to change than figures sees that it
+    /// lies ahead.
+    #[must_use]
+    pub fn due_at(&self, incident: &Incident, now: Timestamp) -> Timestamp {
+        match self.due(incident) {
+            Due::Soon => now,
+            Due::Figures => now.after(self.figures),
+        }
+    }
+
+    /// Whether a firing can raise its anomaly's level, by number or by age, or shows that a fix did not hold.
+    fn may_rise(&self, incident: &Incident) -> bool {
         let may_rise = |anomaly: &Anomaly| {
-            let rises = &policy.rises;
-            anomaly.has_fix || rises.can_rise(anomaly.level, anomaly.newest_number)
+            anomaly.has_fix
+                || anomaly.level < Level::Escalate
+                || self.rises.can_rise(anomaly.level, anomaly.newest_number)
         };
         let anomaly = self.anomalies.get(&incident.anomaly_key);
         anomaly.is_none_or(may_rise)

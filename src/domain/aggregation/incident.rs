@@ -117,8 +117,8 @@ pub struct Incident {
     pub undone: Vec<RevertedResolve>,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// Whether it was due for a tier before.
-    pub was_due: bool,
+    /// When it was due for a tier already, if it was: later than now while only its figures are to change.
+    pub due_at: Option<Timestamp>,
     /// Whether a delivery made it due for a tier.
     pub tier_due: bool,
     /// Whether a delivery changed it.
@@ -177,7 +177,7 @@ impl Incident {
             is_heard_again: false,
             undone: Vec::new(),
             updated_at: at,
-            was_due: false,
+            due_at: None,
             tier_due: true,
             changed: true,
             opening: Some(Box::new(Opening {

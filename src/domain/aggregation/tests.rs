@@ -30,6 +30,9 @@ pub(super) struct Ledger {
     jobs: HashSet<Uuid>,
 }
 
+/// When batches are committed.
+const NOW: Timestamp = Timestamp(2_000_000_000_000);
+
 /// The defaults.
 pub(super) fn policy() -> Policy {
     Policy {
@@ -45,6 +48,7 @@ pub(super) fn policy() -> Policy {
             (Level::Escalate, 1),
             (Level::PermanentFix, 3),
         ]),
+        figures: Duration::from_secs(10),
     }
 }
 
@@ -98,7 +102,11 @@ impl Ledger {
     }
 
     fn load(&mut self, deliveries: &[&AlertDelivery]) -> Batch {
-        let mut batch = Batch::default();
+        let mut batch = Batch {
+            rises: self.policy.rises,
+            figures: self.policy.figures,
+            ..Batch::default()
+        };
         let mut since: HashMap<i64, Timestamp> = HashMap::new();
         for delivery in deliveries {
             let known = self.anomalies.entry(delivery.key.clone());
@@ -161,12 +169,16 @@ impl Ledger {
                 *at = episode.occurred_at;
             }
         }
+        let due_at = |incident: &Incident| {
+            let now = incident.tier_due.then(|| batch.due_at(incident, NOW));
+            incident.due_at.into_iter().chain(now).min()
+        };
         let mut incidents: Vec<&Incident> = batch.incidents.values().collect();
         incidents.sort_by_key(|i| (i.opened_at, i.number));
         for incident in incidents {
             let at = self.incidents.iter().position(|i| i.id == incident.id);
             let written = Incident {
-                was_due: incident.was_due || incident.tier_due,
+                due_at: due_at(incident),
                 tier_due: false,
                 changed: false,
                 undone: Vec::new(),
@@ -198,7 +210,7 @@ impl Ledger {
     /// As if a tier worker had done every due incident.
     pub(super) fn clear_marks(&mut self) {
         for incident in &mut self.incidents {
-            incident.was_due = false;
+            incident.due_at = None;
         }
     }
 

@@ -59,7 +59,7 @@ fn incident(n: u128, previous_status: Status, status: Status) -> Incident {
         is_heard_again: false,
         undone: Vec::new(),
         updated_at: NOW,
-        was_due: false,
+        due_at: None,
         tier_due: false,
         changed: false,
         opening: None,

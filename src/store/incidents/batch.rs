@@ -73,7 +73,7 @@ pub async fn load(
             is_heard_again: false,
             undone: Vec::new(),
             updated_at: Timestamp(row.updated_at),
-            was_due: row.tier_due_since.is_some(),
+            due_at: row.tier_due_since.map(Timestamp),
             tier_due: false,
             changed: false,
             opening: None,
@@ -83,7 +83,7 @@ pub async fn load(
     Ok(incidents.collect())
 }
 
-/// Writes the incidents that a batch opened or changed; those that it made due are due since `now`.
+/// Writes the incidents that a batch opened or changed; those that it made due are due since `now`, or later.
 pub async fn save(tx: &impl ConnectionTrait, batch: &Batch, now: Timestamp) -> Result<(), DbErr> {
     let (mut new, mut changed) = (Vec::new(), Vec::new());
     for incident in batch.incidents.values() {
@@ -165,7 +165,8 @@ pub(super) async fn update(
                    acknowledged_at = CASE WHEN r.is_acknowledged THEN incidents.acknowledged_at END, \
                    doubted_since = r.doubted_since, unheard_since = r.unheard_since, \
                    updated_at = r.updated_at, \
-                   tier_due_since = COALESCE(incidents.tier_due_since, r.due_since) \
+                   tier_due_since = CASE WHEN incidents.tier_due_since <= r.due_since THEN incidents.tier_due_since \
+                       ELSE COALESCE(r.due_since, incidents.tier_due_since) END \
                FROM {rows} WHERE incidents.id = r.id";
     let rows = state(batch, changed, now);
     tx.execute_raw(rows.statement(tx.get_database_backend(), sql, []))
@@ -205,5 +206,8 @@ fn state(batch: &Batch, incidents: &[&Incident], now: Timestamp) -> Rows {
         .time_or_null("doubted_since", all().map(|i| i.doubted_since))
         .time_or_null("unheard_since", all().map(|i| i.unheard_since))
         .time("updated_at", all().map(|i| i.updated_at))
-        .time_or_null("due_since", all().map(|i| i.tier_due.then_some(now)))
+        .time_or_null(
+            "due_since",
+            all().map(|i| i.tier_due.then(|| batch.due_at(i, now))),
+        )
 }

@@ -97,7 +97,7 @@ pub async fn set_tiers(
     changed.iter().map(|row| row.try_get("", "id")).collect()
 }
 
-/// Marks incidents of locked anomalies as due for a tier; returns those that were not due.
+/// Marks incidents of locked anomalies as due for a tier; returns those that were not due, or later than now.
 pub async fn mark_due(
     tx: &impl ConnectionTrait,
     ids: &[Uuid],
@@ -108,7 +108,8 @@ pub async fn mark_due(
     }
     let rows = Rows::new().uuid("id", ids.iter().copied());
     let sql = "UPDATE incidents SET tier_due_since = $1 \
-               WHERE id IN (SELECT r.id FROM {rows}) AND tier_due_since IS NULL RETURNING id";
+               WHERE id IN (SELECT r.id FROM {rows}) \
+                   AND (tier_due_since IS NULL OR tier_due_since > $1) RETURNING id";
     let sql = rows.statement(tx.get_database_backend(), sql, [Value::from(now.0)]);
     let marked = tx.query_all_raw(sql).await?;
     marked.iter().map(|row| row.try_get("", "id")).collect()

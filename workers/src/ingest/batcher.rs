@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use sea_orm::DbErr;
 use tocsin::context::Context;
-use tocsin::domain::aggregation::{Ingested, Policy};
+use tocsin::domain::aggregation::{Due, Ingested, Policy};
 use tocsin::domain::episode::AlertDelivery;
 use tocsin::domain::names::Names;
 use tocsin::domain::signature::OVERFLOW;
@@ -187,10 +187,17 @@ impl Batcher {
             let counter = &self.context.counter;
             let added = patiently(|| counter.add(&committed.counted)).await;
             counted = added.map_err(|error| Failure::Store(error.to_string()));
-            let touched: Vec<Uuid> = committed.touched.keys().copied().collect();
-            match self.mark_again(&touched, committed.at).await {
-                Ok(marked) => committed.made_due(marked),
-                Err(error) => counted = counted.and(Err(error)),
+            for due in [Due::Soon, Due::Figures] {
+                let touched = committed.touched.iter().filter(|(_, of)| **of == due);
+                let touched: Vec<Uuid> = touched.map(|(id, _)| *id).collect();
+                let at = match due {
+                    Due::Soon => committed.at,
+                    Due::Figures => committed.at.after(self.policy.figures),
+                };
+                match self.mark_again(&touched, at).await {
+                    Ok(marked) => committed.follow_up.made_due(marked, due),
+                    Err(error) => counted = counted.and(Err(error)),
+                }
             }
         }
         let traces = traces(batch, &committed.incidents);
@@ -224,9 +231,9 @@ impl Batcher {
 
     /// A tier worker may have cleared a mark between our commit and our count, and so have missed
     /// what was counted: it is set again.
-    async fn mark_again(&self, touched: &[Uuid], now: Timestamp) -> Result<Vec<Uuid>, Failure> {
+    async fn mark_again(&self, touched: &[Uuid], at: Timestamp) -> Result<Vec<Uuid>, Failure> {
         let db = self.context.db.write();
-        let marked = patiently(|| incidents::mark_counted(db, touched, now)).await;
+        let marked = patiently(|| incidents::mark_counted(db, touched, at)).await;
         marked.map_err(|error| Failure::Store(error.to_string()))
     }
 

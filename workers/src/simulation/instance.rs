@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use serde_json::{Value, json};
-use tocsin::config::{AnalysisSettings, Config, ModelSettings, Secret};
+use tocsin::config::{AnalysisSettings, Config, ModelSettings, Secret, Span};
 use tocsin::context::Context;
 use tocsin::queue::sql::{Outlook, outlook};
 use tocsin::time::Timestamp;
@@ -228,6 +228,8 @@ pub fn alone(config: Config, folder: &Folder) -> Config {
         },
         ..config
     };
+    // What is expected of a moment is said of what was sent up to then.
+    config.escalation.figures = Span::secs(0);
     config.canary.every = None;
     config.heartbeat.url = None;
     config.expected = Vec::new();

@@ -13,7 +13,7 @@ use tocsin::time::Timestamp;
 use super::{LockedAnomalies, TierError};
 
 /// The minimum time between two checks of an anomaly by one process, however many firings it has. The message that an
-/// anomaly flaps may be late by this.
+/// anomaly flaps may be late by this, and by `escalation.figures`.
 const SELDOM: Duration = Duration::from_secs(30);
 /// The most anomalies whose last check is remembered; more are checked again sooner.
 const REMEMBERED: usize = 10_000;

@@ -56,10 +56,10 @@ fn each_delivery_makes_its_incident_due_and_a_redelivered_one_does_not() {
     ledger.clear_marks();
     let again = firing("A/1", 0, 20);
     ledger.enter(&again);
-    assert!(ledger.incidents[0].was_due);
+    assert!(ledger.incidents[0].due_at.is_some());
     ledger.clear_marks();
     ledger.enter(&again);
-    assert!(!ledger.incidents[0].was_due);
+    assert!(!ledger.incidents[0].due_at.is_some());
 }
 
 #[test]

@@ -70,3 +70,34 @@ fn what_opens_or_opens_again_or_gets_worse_does_not_wait_for_figures() {
     let new = due(&mut ledger, &firing("A/5", 5000, 5000));
     assert_eq!(new, (Due::Soon, Some(Due::Soon)));
 }
+
+#[test]
+fn what_can_rise_since_does_not_wait_for_the_figures_that_were_due() {
+    let mut ledger = ledger();
+    set(&mut ledger, Level::Escalate, false);
+    let figures = due(&mut ledger, &firing("A/2", 1, 1));
+    assert_eq!(figures, (Due::Figures, Some(Due::Figures)));
+    assert_eq!(
+        ledger.incidents[0].due_at,
+        Some(NOW.after(Duration::from_secs(10)))
+    );
+    set(&mut ledger, Level::Escalate, true);
+    let soon = due(&mut ledger, &firing("A/3", 2, 2));
+    assert_eq!(soon, (Due::Soon, Some(Due::Soon)));
+    assert_eq!(ledger.incidents[0].due_at, Some(NOW));
+    // It has a job that does not wait.
+    let again = due(&mut ledger, &firing("A/4", 3, 3));
+    assert_eq!(again, (Due::Soon, None));
+}
+
+#[test]
+fn an_age_can_raise_a_level_that_no_number_can() {
+    let mut ledger = ledger();
+    ledger.policy.rises = Rises::default();
+    for level in [Level::None, Level::Repeat] {
+        set(&mut ledger, level, false);
+        ledger.clear_marks();
+        let found = due(&mut ledger, &firing("A/2", 1, 5 * 3600));
+        assert_eq!(found.0, Due::Soon, "{level}");
+    }
+}

@@ -33,7 +33,7 @@ fn firing_past_the_window_after_a_resolved_reopens_the_same_firing_and_notifies(
     assert_eq!(ledger.spans(), [(0, None)]);
     assert_eq!(ledger.total(), 1);
     assert_eq!(batch.reopenings, [(ledger.incidents[0].id, 1)]);
-    assert!(ledger.incidents[0].was_due);
+    assert!(ledger.incidents[0].due_at.is_some());
     ledger.enter(&resolved("A/1", 0, 950, 950));
     assert_eq!(ledger.states(), [(1, 0, Status::Resolved)]);
 }
