@@ -59,7 +59,7 @@ fn each_delivery_makes_its_incident_due_and_a_redelivered_one_does_not() {
     assert!(ledger.incidents[0].due_at.is_some());
     ledger.clear_marks();
     ledger.enter(&again);
-    assert!(!ledger.incidents[0].due_at.is_some());
+    assert!(ledger.incidents[0].due_at.is_none());
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn still_firing_past_the_window_reopens_a_manually_resolved_incident_and_notifie
         assert!(batch.reopenings.is_empty(), "at {received}");
         assert_eq!(ledger.states(), [(1, 1, Status::Resolved)]);
     }
-    assert!(!ledger.incidents[0].due_at.is_some());
+    assert!(ledger.incidents[0].due_at.is_none());
     let twice = [firing("A/1", 0, 1601), firing("A/1", 0, 1700)];
     let (_, batch) = ledger.commit(&[&twice[0], &twice[1]]);
     let id = ledger.incidents[0].id;
@@ -323,7 +323,7 @@ fn an_end_or_a_late_firing_of_what_is_over_does_not_make_an_incident_last() {
     ledger.clear_marks();
     ledger.enter(&resolved("A/1", 0, OPEN_FOR + 5, OPEN_FOR + 10));
     ledger.enter(&firing("A/1", 0, OPEN_FOR + 10));
-    assert!(!ledger.incidents[0].due_at.is_some());
+    assert!(ledger.incidents[0].due_at.is_none());
     assert_eq!(ledger.incidents[0].last_firing_at, at(0));
 }
 
@@ -333,5 +333,5 @@ fn a_manual_resolve_ends_the_duration_of_an_incident() {
     ledger.resolve(0, OPEN_FOR);
     ledger.clear_marks();
     ledger.enter(&firing("A/1", 0, OPEN_FOR + 60));
-    assert!(!ledger.incidents[0].due_at.is_some());
+    assert!(ledger.incidents[0].due_at.is_none());
 }
