@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CHANNELS, Config, channels};
-use crate::domain::routing::{List, Zone};
+use crate::domain::routing::{self, List, RoutingKey, Zone};
 use crate::domain::week::{Weekday, Weekly};
+
+/// What routes know notices by: as the name of an alert. They have no severity, namespace, service or level.
+const NOTICE: &str = "TocsinReport";
 
 /// When a report is sent, and where.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,7 +21,7 @@ pub struct ReportSettings {
     pub hour: u8,
     /// Where that is the time.
     pub zone: Zone,
-    /// Which channels get it. None named: those of what no route matches, as far as they can show a report.
+    /// Which channels get it. None named: those of the routes, as far as they can show a report.
     #[serde(skip_serializing_if = "List::is_empty")]
     pub channels: List<String>,
 }
@@ -69,6 +72,7 @@ impl Config {
     }
 
     /// The channels that get notices, messages about no incident: those of reports, whether these are sent or not.
+    /// Routes choose them, by [`NOTICE`], unless the settings name them.
     #[must_use]
     pub fn notice_channels(&self) -> Vec<String> {
         if !self.report.channels.is_empty() {
@@ -80,7 +84,11 @@ impl Config {
             }
             return channels;
         }
-        let mut channels = self.channels();
+        let facts = RoutingKey {
+            alert_name: NOTICE.to_owned(),
+            ..RoutingKey::default()
+        };
+        let mut channels = routing::channels(&self.routes, &self.channels(), &facts);
         channels.retain(|channel| shows_reports(channel));
         if channels.is_empty() {
             channels.push(channels::LOG.name.to_owned());
@@ -132,6 +140,31 @@ mod tests {
         let config = load(&named, &[]).unwrap();
         assert_eq!(config.report_channels(), ["log"]);
         assert_eq!(config.report.weekly().unwrap().hour, 17);
+    }
+
+    #[test]
+    fn the_report_goes_by_route() {
+        let weekly = "[report]\nschedule = \"weekly\"\n";
+        let named = "[[routes]]\nalert_name = \"TocsinReport\"\nto = [\"telegram:-200\", \"pagerduty:sre\"]\n";
+        let severe = "[[routes]]\nseverity = \"critical\"\nto = \"telegram:-300\"\n";
+        let rest = "[[routes]]\nto = \"telegram:-400\"\n";
+        let pages = "[[routes]]\nto = \"pagerduty:sre\"\n";
+        let over = format!("{weekly}channels = \"log\"\n");
+        let variables = [
+            ("TOCSIN_TELEGRAM_TOKEN", "1:t"),
+            ("TOCSIN_TELEGRAM_CHAT", "-100"),
+        ];
+        for (toml, expected) in [
+            (format!("{severe}{named}{rest}{weekly}"), "telegram:-200"),
+            (format!("{severe}{rest}{named}{weekly}"), "telegram:-400"),
+            (format!("{severe}{weekly}"), "telegram:-100"),
+            (format!("{pages}{weekly}"), "log"),
+            (format!("{rest}{over}"), "log"),
+        ] {
+            let config = load(&format!("{ROUTING_KEY}{toml}"), &variables).unwrap();
+            assert_eq!(config.report_channels(), [expected], "{toml}");
+            assert!(config.all_channels().contains(&expected.to_owned()));
+        }
     }
 
     #[test]
