@@ -32,6 +32,9 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        ddl(manager, &["DROP TABLE maintenance_windows"]).await
+        // An older version knows mutes alone.
+        let suppressed =
+            "UPDATE notifications SET suppressed_by = 'mute' WHERE suppressed_by = 'maintenance'";
+        ddl(manager, &[suppressed, "DROP TABLE maintenance_windows"]).await
     }
 }

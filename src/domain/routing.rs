@@ -9,7 +9,6 @@ use serde::de::{IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::level::Level;
-use super::window::Names;
 use crate::time::Timestamp;
 
 /// What routes are chosen by.
@@ -27,6 +26,17 @@ pub struct RoutingKey {
     pub alert_name: String,
     /// Whether it is about an issue in Sentry, see [`crate::domain::sentry::issue`].
     pub has_sentry_issue: bool,
+}
+
+/// What an anomaly is called.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// Its service.
+    pub service: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its alert's name.
+    pub alert_name: &'a str,
 }
 
 impl RoutingKey {

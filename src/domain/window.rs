@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::mute::LONGEST;
+pub use super::routing::Names;
 use super::routing::{Hour, List, Pattern, Zone};
 use crate::time::Timestamp;
 
@@ -15,9 +16,9 @@ use crate::time::Timestamp;
 const TEXTS: usize = 50;
 /// The longest text of a matcher, in characters.
 const TEXT: usize = 200;
-/// Days that are looked at for the next occurrence: a week, the day before, whose occurrence may end on the next, and
-/// one for a day that a time zone skips.
-const DAYS: u64 = 10;
+/// Days that are looked at for the next occurrence: two weeks, since a time zone may skip the first, the day before,
+/// whose occurrence may end on the next, and some for days that a time zone skips.
+const DAYS: u64 = 17;
 /// The longest gap of a time zone's clock, in minutes: a whole day was skipped where the date line moved.
 const LONGEST_GAP: i64 = 25 * 60;
 
@@ -41,17 +42,6 @@ pub struct Matchers {
     #[serde(skip_serializing_if = "List::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub alert_name: List<Pattern>,
-}
-
-/// What an anomaly is called.
-#[derive(Clone, Copy, Debug)]
-pub struct Names<'a> {
-    /// Its service.
-    pub service: &'a str,
-    /// Its namespace.
-    pub namespace: &'a str,
-    /// Its alert's name.
-    pub alert_name: &'a str,
 }
 
 impl Matchers {

@@ -54,7 +54,8 @@ impl Model {
     }
 }
 
-/// Of these windows the one that holds at `now` for an anomaly of these names; of several, the one that ends last.
+/// Of these windows the one that holds at `now` for an anomaly of these names; of several, the one that ends last, and
+/// since when one of them has held: another that joins is no new silence.
 #[must_use]
 pub fn holding<'a>(
     windows: &'a [Model],
@@ -63,9 +64,10 @@ pub fn holding<'a>(
 ) -> Option<(&'a Model, Occurrence)> {
     let concerned = windows.iter().filter(|one| one.matchers.matches(names));
     let holding = concerned.filter_map(|one| Some((one, one.next(now)?)));
-    holding
-        .filter(|(_, found)| found.holds(now))
-        .max_by_key(|(_, found)| found.until)
+    let holding: Vec<_> = holding.filter(|(_, found)| found.holds(now)).collect();
+    let since = holding.iter().map(|(_, found)| found.since).min()?;
+    let last = holding.into_iter().max_by_key(|(_, found)| found.until);
+    last.map(|(one, found)| (one, Occurrence { since, ..found }))
 }
 
 impl anomalies::Model {

@@ -43,7 +43,14 @@ pub async fn plan(
     let tx = context.db.begin().await?;
     let now = context.clock.of_store(maintenance::now(&tx).await?);
     let starts_at = new.starts_at.unwrap_or(now);
-    let said = json!([new.reason, new.matchers]).to_string();
+    let said = json!([
+        new.reason,
+        new.matchers,
+        new.starts_at,
+        format!("{:?}", new.ends),
+        new.weekly
+    ])
+    .to_string();
     let window = Model {
         id: super::once::job(&["maintenance", &actor.token, &said], key, now),
         reason: new.reason.trim().to_owned(),
@@ -96,7 +103,8 @@ pub async fn end(context: &Context, actor: &Actor, id: Uuid) -> Result<Model, Op
     let now = context.clock.of_store(maintenance::now(&tx).await?);
     let missing = || OperationError::NotFound(Resource::Maintenance);
     let found = windows::find(&tx, id).await?.ok_or_else(missing)?;
-    if found.next(now).is_none() || !windows::end(&tx, id, now).await? {
+    let is_over = found.ends_at.is_some_and(|at| at <= now);
+    if is_over || !windows::end(&tx, id, now).await? {
         return Ok(found);
     }
     let target = id.to_string();

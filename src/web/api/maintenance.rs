@@ -166,7 +166,7 @@ pub(super) async fn plan(
         weekly: request.weekly,
     };
     let planned = window::plan(&ingress.context, &actor, new, key).await?;
-    let now = planned.created_at;
+    let now = ingress.context.clock.now();
     Ok((StatusCode::CREATED, Json(View::at(planned, now))))
 }
 

@@ -121,7 +121,11 @@ fn when(text: &Text, one: &Model) -> Markup {
     let until = one.ended_at.or(one.ends_at);
     html! {
         @if let Some(weekly) = &one.weekly { div { (times(text, weekly)) } }
-        (parts::at(one.starts_at)) " – " @if let Some(until) = until { (parts::at(until)) }
+        (parts::at(one.starts_at)) " – "
+        @match until {
+            Some(until) => (parts::at(until)),
+            None => "…",
+        }
     }
 }
 
@@ -178,8 +182,10 @@ fn form(visit: &PageRequest) -> Markup {
             input #zone type="text" name="zone" maxlength="50" value="UTC" required autocomplete="off";
             fieldset {
                 legend { (text.maintenance_days) }
-                @for one in Day::ALL {
-                    label.choice { input type="checkbox" name="day" value=(one.name()); " " (day(text, one)) } " "
+                div.days {
+                    @for one in Day::ALL {
+                        label.choice { input type="checkbox" name="day" value=(one.name()); (day(text, one)) }
+                    }
                 }
             }
             label for="from" { (text.maintenance_from) }
