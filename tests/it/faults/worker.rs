@@ -153,6 +153,9 @@ async fn kill_at_any_moment(scenario: &mut Scenario, victims: Range<usize>, kill
 /// One of two workers dies at exactly this point.
 async fn killed_at(point: Point, on: On) {
     let mut scenario = Scenario::new(on).await;
+    // All the while there is something to push.
+    let figures = ("TOCSIN_ESCALATION__FIGURES", "0s".to_owned());
+    scenario.fleet.settings.push(figures);
     let (urls, _) = scenario.start(on, 1).await;
     let load = scenario.post(STORM, &urls);
     // By then every anomaly was seen, and its counter is not built from the rows any more.
