@@ -243,6 +243,10 @@ fn put_off() -> Vec<String> {
         "UPDATE anomalies SET muted_since = muted_since - $2, muted_until = muted_until - $2 \
          WHERE muted_since > $3 AND $1 > 0"
             .to_owned(),
+        // So does a maintenance window that began when it was made; one that was planned is of its own day.
+        "UPDATE maintenance_windows SET starts_at = starts_at - $2, ends_at = ends_at - $2 \
+         WHERE starts_at = created_at AND created_at > $3 AND $1 > 0"
+            .to_owned(),
     ]
 }
 
