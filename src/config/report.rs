@@ -72,7 +72,7 @@ impl Config {
     }
 
     /// The channels that get notices, messages about no incident: those of reports, whether these are sent or not.
-    /// Routes choose them, by [`NOTICE`], unless the settings name them.
+    /// Routes choose them, by the name `TocsinReport`, unless the settings name them.
     #[must_use]
     pub fn notice_channels(&self) -> Vec<String> {
         if !self.report.channels.is_empty() {
