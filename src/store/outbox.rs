@@ -80,7 +80,10 @@ async fn write_messages(
         match quieted.get(&candidate.incident) {
             Some((Suppression::Muted, _)) => Some(Suppression::Muted),
             _ if is_in_maintenance(&candidate.incident) => Some(Suppression::Maintenance),
-            Some((why, level)) => flapping::keeps_back(candidate.kind, *level).then_some(*why),
+            Some((why @ Suppression::Flapping, level)) => {
+                flapping::keeps_back(candidate.kind, *level).then_some(*why)
+            }
+            Some((why, _)) => Some(*why),
             None => None,
         }
     });

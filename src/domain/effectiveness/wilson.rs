@@ -7,7 +7,8 @@ const Z: f64 = 1.96;
 /// from 0 to 1; 0 where nothing is known. `k` and `n` may be weighed, and need not be whole.
 #[must_use]
 pub fn lower_bound(k: f64, n: f64) -> f64 {
-    if n <= 0.0 {
+    // Of none the bound is 0 whatever rounding makes of it: it is compared with shares that are.
+    if n <= 0.0 || k <= 0.0 {
         return 0.0;
     }
     let (p, z2) = ((k / n).clamp(0.0, 1.0), Z * Z);
@@ -18,6 +19,13 @@ pub fn lower_bound(k: f64, n: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_none_no_share_is_likely_whatever_their_number() {
+        for n in 1..10_000 {
+            assert_eq!(lower_bound(0.0, f64::from(n) / 7.0), 0.0, "{n}");
+        }
+    }
 
     #[test]
     fn the_bound_rises_with_the_share_and_with_what_is_known() {
