@@ -35,30 +35,30 @@ const TELLING: [&str; 18] = [
 ];
 
 /// Cuts `text` to `most` bytes, on a character's border, and marks that.
-pub(super) fn bounded(text: Cow<'_, str>, most: usize) -> String {
+pub(super) fn bounded(text: Cow<'_, str>, most: usize) -> Cow<'_, str> {
     cut(text, most, |_| CUT.to_owned())
 }
 
 /// Cuts `text` likewise, and so that texts which differ behind the cut do so before it, too.
-pub(super) fn told_apart(text: Cow<'_, str>, most: usize) -> String {
+pub(super) fn told_apart(text: Cow<'_, str>, most: usize) -> Cow<'_, str> {
     cut(text, most, |text| {
         let digest = Sha256::digest(text.as_bytes());
         format!("…[cut {}]", hex(&digest[..8]))
     })
 }
 
-fn cut(text: Cow<'_, str>, most: usize, mark: impl Fn(&str) -> String) -> String {
+fn cut(text: Cow<'_, str>, most: usize, mark: impl Fn(&str) -> String) -> Cow<'_, str> {
     let text = if text.contains('\0') {
         Cow::Owned(text.replace('\0', "\u{fffd}"))
     } else {
         text
     };
     if text.len() <= most {
-        return text.into_owned();
+        return text;
     }
     let mark = mark(&text);
     let end = text.floor_char_boundary(most.saturating_sub(mark.len()));
-    format!("{}{mark}", &text[..end])
+    Cow::Owned(format!("{}{mark}", &text[..end]))
 }
 
 /// Bytes of a label's or an annotation's name, at most.
@@ -89,7 +89,7 @@ pub(super) fn bounded_map(
         .into_iter()
         .map(|(name, value)| {
             if is_first(&name) {
-                (name.into_owned(), told_apart(value, bytes))
+                (name, told_apart(value, bytes))
             } else {
                 (told_apart(name, bytes.min(NAME)), bounded(value, bytes))
             }

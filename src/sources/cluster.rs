@@ -39,7 +39,7 @@ pub fn named(name: &str) -> Option<String> {
         true => Cow::Owned(name.replace(char::is_control, "\u{fffd}")),
         false => Cow::Borrowed(name),
     };
-    (!name.is_empty()).then(|| told_apart(name, BYTES))
+    (!name.is_empty()).then(|| told_apart(name, BYTES).into_owned())
 }
 
 /// The cluster of which an Alertmanager with this address is: its host without the number of one of several,

@@ -14,7 +14,7 @@ pub fn kept(sent: &str) -> String {
     if sent.len() > BYTES {
         derived_id(&[sent]).simple().to_string()
     } else {
-        bounded(Cow::Borrowed(sent), BYTES)
+        bounded(Cow::Borrowed(sent), BYTES).into_owned()
     }
 }
 

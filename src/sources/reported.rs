@@ -155,9 +155,9 @@ impl ReportedAlert<'_> {
                 .and_then(known_time)
                 .filter(|_| self.status == AlertStatus::Resolved),
             lease_ms: self.lease_ms,
-            generator_url: url.map(|url| bounded(url, URL_BYTES)),
+            generator_url: url.map(|url| bounded(url, URL_BYTES).into_owned()),
             rule: self.rule.map(|rule| AlertRule {
-                id: told_apart(rule.id.into(), RULE_BYTES),
+                id: told_apart(rule.id.into(), RULE_BYTES).into_owned(),
                 ..rule
             }),
             identity: Some(identity),

@@ -69,13 +69,13 @@ pub async fn gather(
 }
 
 /// Takes the messages out of a digest that a mute or a maintenance window keeps back which began since it gathered them:
-/// they are not sent. Their anomalies are locked. Returns how many there were.
+/// they are not sent. Their anomalies are locked. Returns how many there were of each.
 pub async fn mute(
     tx: &impl ConnectionTrait,
     digest: Uuid,
     windows: &[Window],
     now: Timestamp,
-) -> Result<u64, DbErr> {
+) -> Result<(u64, u64), DbErr> {
     let kept_back = windows::kept_back(tx, Messages::In(digest), windows, now).await?;
     let in_maintenance = windows::suppress(tx, &kept_back).await?;
     let sql = format!(
@@ -84,7 +84,8 @@ pub async fn mute(
     );
     let values = [Value::from(digest), now.0.into()];
     let sql = statement(tx.get_database_backend(), &sql, values);
-    Ok(tx.execute_raw(sql).await?.rows_affected() + in_maintenance)
+    let muted = tx.execute_raw(sql).await?.rows_affected();
+    Ok((muted, in_maintenance))
 }
 
 /// The figures of a digest.

@@ -44,14 +44,13 @@ pub async fn find_all(
 /// still, and of the others each is marked by itself, so that it holds none while it waits for another.
 pub async fn mark_counted(
     db: &DatabaseConnection,
-    ids: &[Uuid],
-    now: Timestamp,
+    due: &HashMap<Uuid, Timestamp>,
 ) -> Result<Vec<Uuid>, DbErr> {
-    if ids.is_empty() {
+    if due.is_empty() {
         return Ok(Vec::new());
     }
     let backend = db.get_database_backend();
-    let rows = Rows::new().uuid("id", ids.iter().copied());
+    let rows = Rows::new().uuid("id", due.keys().copied());
     let sql = "WITH found AS (SELECT i.id, i.tier_due_since FROM incidents i \
                    WHERE i.id IN (SELECT r.id FROM {rows}) ORDER BY i.id {after_lock}) \
                SELECT id FROM found WHERE tier_due_since IS NULL";
@@ -59,9 +58,10 @@ pub async fn mark_counted(
     let mut marked = Vec::with_capacity(missed.len());
     for row in missed {
         let id: Uuid = row.try_get("", "id")?;
+        let Some(at) = due.get(&id) else { continue };
         let sql =
             "UPDATE incidents SET tier_due_since = $1 WHERE id = $2 AND tier_due_since IS NULL";
-        let sql = statement(backend, sql, [Value::from(now.0), id.into()]);
+        let sql = statement(backend, sql, [Value::from(at.0), id.into()]);
         if db.execute_raw(sql).await?.rows_affected() > 0 {
             marked.push(id);
         }

@@ -30,8 +30,8 @@ pub struct Committed {
     /// The incident that each belongs to.
     pub incidents: Vec<Option<Uuid>>,
     /// Incidents that this batch made due, whether their marks were set already or not, and those of
-    /// redelivered jobs: their worker may have died between commit and count.
-    pub touched: HashMap<Uuid, Due>,
+    /// redelivered jobs: their worker may have died between commit and count. With the moment at which each is due.
+    pub touched: HashMap<Uuid, (Due, Timestamp)>,
     /// Every id that the batch touched, for a counter that does not count rows.
     pub counted: Vec<Counted>,
     /// What follows. Due for a tier are the incidents whose mark this batch set, and those of redelivered
@@ -173,7 +173,8 @@ async fn enter(
             follow_up.made_due([incident.id], due);
         }
         if incident.tier_due || is_again {
-            touched.insert(incident.id, batch.due(incident));
+            let due = (batch.due(incident), batch.due_at(incident, now));
+            touched.insert(incident.id, due);
         }
     }
     let new = batch.incidents.values().filter(|i| i.is_to_be_analyzed());

@@ -81,6 +81,7 @@ struct Waiting {
     level: Level,
     risen_at: Option<i64>,
     mute_broken_at: Option<i64>,
+    muted_until: Option<i64>,
 }
 
 /// Of the messages that are pending for a channel, or are in a digest, those that windows keep back at `now`, as
@@ -107,13 +108,17 @@ pub(super) async fn kept_back(
     };
     let sql = format!(
         "SELECT n.id, n.kind, n.owed_since, a.service, a.namespace, a.alert_name, a.level, a.risen_at, \
-             a.mute_broken_at \
+             a.mute_broken_at, a.muted_until \
          FROM notifications n JOIN incidents i ON i.id = n.incident_id \
          JOIN anomalies a ON a.key = i.anomaly_key WHERE {is_meant}"
     );
     let sql = statement(tx.get_database_backend(), &sql, [value]);
     let found = Waiting::find_by_statement(sql).all(tx).await?;
     let is_kept_back = |one: &Waiting| {
+        // Its own mute decides while that holds.
+        if one.muted_until.is_some_and(|until| until > now.0) {
+            return false;
+        }
         let names = Names {
             service: &one.service,
             namespace: &one.namespace,

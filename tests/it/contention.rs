@@ -153,9 +153,12 @@ async fn a_storm_of_batches_tiers_marks_and_recounts_deadlocks_nowhere() {
             let mut marked = 0;
             while !drained.load(Ordering::Relaxed) {
                 let now = context.clock.now();
-                let tiers = incidents::mark_counted(context.db.write(), &ids, now)
-                    .await
-                    .unwrap();
+                let tiers = incidents::mark_counted(
+                    context.db.write(),
+                    &ids.iter().map(|id| (*id, now)).collect(),
+                )
+                .await
+                .unwrap();
                 marked += tiers.len();
                 FollowUp::of_tiers(tiers)
                     .try_push(&context, Cause::Burst, Traces::None)

@@ -80,6 +80,15 @@ impl Replicated {
         }
     }
 
+    /// The standby replays what the primary writes, or stops to.
+    async fn replays(&self, replays: bool) {
+        let sql = match replays {
+            true => "SELECT pg_wal_replay_resume()",
+            false => "SELECT pg_wal_replay_pause()",
+        };
+        self.on_standby.execute_unprepared(sql).await.unwrap();
+    }
+
     /// How often incidents were read on the standby.
     async fn reads(&self) -> i64 {
         let sql = "SELECT coalesce(sum(seq_scan + coalesce(idx_scan, 0)), 0)::bigint FROM pg_stat_user_tables \
@@ -106,12 +115,7 @@ async fn a_standby_answers_and_people_see_what_they_did() {
     replicated.shows(1, PATIENCE).await;
     replicated.is_read().await;
     // It has what was committed up to now, and nothing after that.
-    let pause = "SELECT pg_wal_replay_pause()";
-    replicated
-        .on_standby
-        .execute_unprepared(pause)
-        .await
-        .unwrap();
+    replicated.replays(false).await;
     let id = replicated.incidents().await.unwrap()[0]["id"]
         .as_str()
         .unwrap()
@@ -125,12 +129,7 @@ async fn a_standby_answers_and_people_see_what_they_did() {
     // What others do is shown once the standby is too far behind.
     replicated.fires("Slow").await;
     replicated.shows(2, PATIENCE).await;
-    let resume = "SELECT pg_wal_replay_resume()";
-    replicated
-        .on_standby
-        .execute_unprepared(resume)
-        .await
-        .unwrap();
+    replicated.replays(true).await;
     replicated.fires("Full").await;
     replicated.shows(3, PATIENCE).await;
 }
@@ -141,12 +140,7 @@ async fn a_standby_that_is_behind_or_gone_keeps_nothing_from_being_shown() {
     replicated.fires("Down").await;
     replicated.shows(1, PATIENCE).await;
     replicated.is_read().await;
-    let pause = "SELECT pg_wal_replay_pause()";
-    replicated
-        .on_standby
-        .execute_unprepared(pause)
-        .await
-        .unwrap();
+    replicated.replays(false).await;
     replicated.fires("Slow").await;
     replicated.shows(2, PATIENCE).await;
     replicated.standby.kill().await.unwrap();

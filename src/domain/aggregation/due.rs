@@ -39,8 +39,8 @@ impl Batch {
         (incident.tier_due && is_new).then_some(due)
     }
 
-    /// The moment that its row says, where this batch made it due. Whoever has more to change than figures sees that it
-    /// lies ahead.
+    /// The moment for `tier_due_since`, if this batch made the incident due. For figures it is in the future, so that a
+    /// more urgent change can set an earlier one.
     #[must_use]
     pub fn due_at(&self, incident: &Incident, now: Timestamp) -> Timestamp {
         match self.due(incident) {

@@ -84,7 +84,7 @@ on_servers! {
         hold(ids[1]).await.unwrap();
         let marks = tokio::spawn({
             let (db, ids, now) = (h.context.db.clone(), ids.clone(), h.now());
-            async move { incidents::mark_counted(db.write(), &ids, now).await }
+            async move { incidents::mark_counted(db.write(), &ids.iter().map(|id| (*id, now)).collect()).await }
         });
         h.until_blocked_by(&held).await;
         for id in [ids[0], ids[2]] {

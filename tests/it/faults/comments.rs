@@ -89,7 +89,8 @@ async fn killed_at_each_comment(on: On, held: Hold) -> Sentry {
     sentry
 }
 
-/// An incident is commented on and then analyzed; whoever edits the comment dies when that has arrived and is held.
+/// An incident gets a comment and then an analysis. The worker that edits the comment is killed while the server holds its
+/// request.
 async fn killed_at_the_edit(on: On, held: Hold, edits: usize) {
     let mut scenario = Scenario::new(on).await;
     let sentry = Sentry::start().await;

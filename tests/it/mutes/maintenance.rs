@@ -101,7 +101,7 @@ on_all! {
         let digest = digests::insert(&tx, &channel, 1, now, later).await.unwrap();
         let gathered = async |windows| digests::gather(&tx, &channel, digest, windows, now).await.unwrap();
         assert_eq!((gathered(&held[..]).await, gathered(&[]).await), (0, 1));
-        assert_eq!(digests::mute(&tx, digest, &held, now).await.unwrap(), 1);
+        assert_eq!(digests::mute(&tx, digest, &held, now).await.unwrap(), (0, 1));
         tx.rollback().await.unwrap();
         store.set_paused("notify", false).await.unwrap();
         h.drain().await;

@@ -187,17 +187,15 @@ impl Batcher {
             let counter = &self.context.counter;
             let added = patiently(|| counter.add(&committed.counted)).await;
             counted = added.map_err(|error| Failure::Store(error.to_string()));
-            for due in [Due::Soon, Due::Figures] {
-                let touched = committed.touched.iter().filter(|(_, of)| **of == due);
-                let touched: Vec<Uuid> = touched.map(|(id, _)| *id).collect();
-                let at = match due {
-                    Due::Soon => committed.at,
-                    Due::Figures => committed.at.after(self.policy.figures),
-                };
-                match self.mark_again(&touched, at).await {
-                    Ok(marked) => committed.follow_up.made_due(marked, due),
-                    Err(error) => counted = counted.and(Err(error)),
+            match self.mark_again(&committed.touched).await {
+                Ok(marked) => {
+                    for incident in marked {
+                        let due = committed.touched.get(&incident);
+                        let due = due.map_or(Due::Soon, |(due, _)| *due);
+                        committed.follow_up.made_due([incident], due);
+                    }
                 }
+                Err(error) => counted = counted.and(Err(error)),
             }
         }
         let traces = traces(batch, &committed.incidents);
@@ -231,9 +229,13 @@ impl Batcher {
 
     /// A tier worker may have cleared a mark between our commit and our count, and so have missed
     /// what was counted: it is set again.
-    async fn mark_again(&self, touched: &[Uuid], at: Timestamp) -> Result<Vec<Uuid>, Failure> {
+    async fn mark_again(
+        &self,
+        touched: &HashMap<Uuid, (Due, Timestamp)>,
+    ) -> Result<Vec<Uuid>, Failure> {
         let db = self.context.db.write();
-        let marked = patiently(|| incidents::mark_counted(db, touched, at)).await;
+        let due = touched.iter().map(|(id, (_, at))| (*id, *at)).collect();
+        let marked = patiently(|| incidents::mark_counted(db, &due)).await;
         marked.map_err(|error| Failure::Store(error.to_string()))
     }
 

@@ -158,8 +158,9 @@ async fn fix(
     let config = &ctx.context.config;
     digests::lock_anomalies(tx, row.id).await?;
     let held = windows::ahead(tx, permit.now).await?;
-    let muted = digests::mute(tx, row.id, &held, permit.now).await?;
+    let (muted, in_maintenance) = digests::mute(tx, row.id, &held, permit.now).await?;
     ctx.count_many(&row.channel, "muted", muted);
+    ctx.count_many(&row.channel, "maintenance", in_maintenance);
     let figures = digests::figures(tx, row.id).await?;
     let worst = digests::worst(tx, row.id, WORST).await?;
     let (above, now) = (i64::from(config.telegram.storm_above), permit.now);

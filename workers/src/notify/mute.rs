@@ -36,8 +36,8 @@ pub(super) fn kept_back(
     })
 }
 
-/// Records the message as suppressed if its anomaly is muted, or in maintenance; returns whether it was. It takes no send slot, so the
-/// anomaly is checked before the channel is locked, and is locked itself only if the channel need not be.
+/// Records the message as suppressed if its anomaly is muted, or in maintenance; returns whether it was. It takes no send
+/// slot, so the anomaly is checked before the channel is locked, and is locked itself only if the channel need not be.
 pub(super) async fn mute(
     ctx: &NotifyContext,
     tx: &DatabaseTransaction,

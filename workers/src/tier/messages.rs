@@ -45,7 +45,7 @@ pub(super) async fn write(
     let keys = notifications::routing_keys(tx, &about).await?;
     let routed = messages::route(candidates, &policy, &keys);
     let cards = GoingOn::read(tx, locked, &policy, &routed, &keys).await?;
-    // Where nothing is told, nothing is asked.
+    // A pass without messages needs no windows.
     let windows = match routed.is_empty() {
         true => Vec::new(),
         false => windows::ahead(tx, locked.now).await?,
